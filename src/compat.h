@@ -1,0 +1,25 @@
+/*
+ * compat.h
+ *		Differences between the PostgreSQL versions meter builds on, in one
+ *		place.
+ */
+#ifndef METER_COMPAT_H
+#define METER_COMPAT_H
+
+#include "postgres.h"
+
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define METER_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "meter", .version = "0.1.0")
+#else
+#define METER_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+#ifndef HAVE_INT128
+#error "meter needs a compiler with a 128-bit integer type"
+#endif
+
+#endif							/* METER_COMPAT_H */
