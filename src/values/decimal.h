@@ -11,6 +11,8 @@
 #ifndef METER_VALUES_DECIMAL_H
 #define METER_VALUES_DECIMAL_H
 
+#include "compat.h"
+
 #include "utils/numeric.h"
 
 #include "values/error.h"
@@ -43,6 +45,8 @@ extern bool meter_decimal_from_text(const char *text, int len, MeterDecimal *out
 extern bool meter_decimal_from_json(const MeterJson *doc, int node,
 									MeterDecimal *out, MeterError *err);
 
+/* num may have a short header, as PG_DETOAST_DATUM_PACKED gives it: taking it
+ * so saves a copy for each row. */
 extern bool meter_decimal_from_numeric(Numeric num, MeterDecimal *out,
 									   MeterError *err);
 extern void meter_decimal_from_int64(int64 value, MeterDecimal *out);
