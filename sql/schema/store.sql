@@ -1,0 +1,214 @@
+-- Stores: large tables, made by create_store() and not owned by the extension,
+-- so that pg_dump keeps their rows, partitions and a DBA's indexes.
+
+CREATE FUNCTION meter.create_store(options jsonb DEFAULT '{}') RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET client_min_messages = warning
+AS $function$
+DECLARE
+	option text;
+BEGIN
+	IF options IS NULL OR jsonb_typeof(options) <> 'object' THEN
+		RAISE EXCEPTION 'invalid store options: expected an object'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	FOR option IN SELECT jsonb_object_keys(options) LOOP
+		IF option = 'distributed' AND options -> option = 'false' THEN
+			CONTINUE;
+		ELSIF option = 'distributed' THEN
+			RAISE EXCEPTION 'invalid store options: distributed stores are not supported yet'
+				USING ERRCODE = 'feature_not_supported';
+		END IF;
+		RAISE EXCEPTION 'invalid store options: unknown key "%"', option
+			USING ERRCODE = 'invalid_parameter_value';
+	END LOOP;
+
+	-- Two sessions may both find the store missing: the second one waits here.
+	PERFORM pg_advisory_xact_lock('meter.organization'::regclass::oid::bigint);
+
+	CREATE SEQUENCE IF NOT EXISTS meter.event_seq;
+	COMMENT ON SEQUENCE meter.event_seq IS 'Arrival numbers of events.';
+
+	CREATE TABLE IF NOT EXISTS meter.event (
+		organization_id uuid NOT NULL,
+		"time" timestamptz NOT NULL,
+		seq bigint NOT NULL,
+		received_at timestamptz NOT NULL,
+		type text NOT NULL,
+		source text,
+		id text,
+		subject text,
+		meter_id uuid,
+		versions int[] NOT NULL,
+		data json,
+		PRIMARY KEY (organization_id, "time", seq)
+	) PARTITION BY RANGE ("time");
+	COMMENT ON TABLE meter.event IS 'Events as they were accepted; only ever appended to.';
+	COMMENT ON COLUMN meter.event.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.event."time" IS 'When it happened.';
+	COMMENT ON COLUMN meter.event.seq IS 'Arrival number: breaks ties of time.';
+	COMMENT ON COLUMN meter.event.received_at IS 'When it was accepted.';
+	COMMENT ON COLUMN meter.event.type IS 'CloudEvents type.';
+	COMMENT ON COLUMN meter.event.source IS 'CloudEvents source.';
+	COMMENT ON COLUMN meter.event.id IS 'CloudEvents id.';
+	COMMENT ON COLUMN meter.event.subject IS 'CloudEvents subject: the customer.';
+	COMMENT ON COLUMN meter.event.meter_id IS 'The one meter it was aimed at, if any.';
+	COMMENT ON COLUMN meter.event.versions IS 'The meter versions that counted it (meter_version.version_id).';
+	COMMENT ON COLUMN meter.event.data IS 'CloudEvents data, as it was written.';
+
+	CREATE TABLE IF NOT EXISTS meter.event_default PARTITION OF meter.event DEFAULT;
+	PERFORM meter.create_partitions();
+
+	CREATE TABLE IF NOT EXISTS meter.event_key (
+		organization_id uuid NOT NULL,
+		key_hash uuid NOT NULL,
+		probe int NOT NULL,
+		space int NOT NULL,
+		payload_hash bigint NOT NULL,
+		"time" timestamptz NOT NULL,
+		seq bigint NOT NULL,
+		key text NOT NULL,
+		PRIMARY KEY (organization_id, key_hash, probe)
+	);
+	COMMENT ON TABLE meter.event_key IS 'Keys that were counted: what makes an event once-only.';
+	COMMENT ON COLUMN meter.event_key.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.event_key.key_hash IS '128-bit hash of space and key.';
+	COMMENT ON COLUMN meter.event_key.probe IS '0; higher for another key with the same hash.';
+	COMMENT ON COLUMN meter.event_key.space IS '0 for envelope keys, else the meter''s number.';
+	COMMENT ON COLUMN meter.event_key.payload_hash IS 'Hash of the payload: tells a duplicate from a conflict.';
+	COMMENT ON COLUMN meter.event_key."time" IS 'The event''s time.';
+	COMMENT ON COLUMN meter.event_key.seq IS 'The event''s arrival number.';
+	COMMENT ON COLUMN meter.event_key.key IS 'The key itself: type, source and id, or the value at dedup_key_path.';
+
+	CREATE SEQUENCE IF NOT EXISTS meter.series_id_seq;
+	COMMENT ON SEQUENCE meter.series_id_seq IS 'Numbers of series.';
+
+	CREATE TABLE IF NOT EXISTS meter.series (
+		organization_id uuid NOT NULL,
+		series_id bigint NOT NULL DEFAULT nextval('meter.series_id_seq'),
+		stream_id int NOT NULL,
+		content_hash bigint NOT NULL,
+		subject text,
+		currency text,
+		dimensions json NOT NULL,
+		PRIMARY KEY (organization_id, series_id)
+	);
+	CREATE INDEX IF NOT EXISTS series_content_idx ON meter.series (organization_id, stream_id, content_hash);
+	CREATE INDEX IF NOT EXISTS series_subject_idx ON meter.series (organization_id, stream_id, subject);
+	COMMENT ON TABLE meter.series IS 'Dictionary of series: stream, subject, currency and dimension values as one number. Two racing transactions may enter the same content twice; readers go by content.';
+	COMMENT ON COLUMN meter.series.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.series.series_id IS 'The series'' number.';
+	COMMENT ON COLUMN meter.series.stream_id IS 'The stream.';
+	COMMENT ON COLUMN meter.series.content_hash IS 'Hash of subject, currency and dimensions.';
+	COMMENT ON COLUMN meter.series.subject IS 'The customer.';
+	COMMENT ON COLUMN meter.series.currency IS 'ISO 4217 code.';
+	COMMENT ON COLUMN meter.series.dimensions IS 'Dimension values in their one spelling.';
+
+	CREATE TABLE IF NOT EXISTS meter.rollup (
+		organization_id uuid NOT NULL,
+		series_id bigint NOT NULL,
+		hour int NOT NULL,
+		stripe smallint NOT NULL,
+		cells bytea NOT NULL,
+		PRIMARY KEY (organization_id, series_id, hour, stripe)
+	) WITH (fillfactor = 85);
+	ALTER TABLE meter.rollup ALTER COLUMN cells SET STORAGE MAIN;
+	COMMENT ON TABLE meter.rollup IS 'Usage states by series and hour; a row holds those of every version, by quarter of an hour.';
+	COMMENT ON COLUMN meter.rollup.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.rollup.series_id IS 'The series.';
+	COMMENT ON COLUMN meter.rollup.hour IS 'Hours since 2000-01-01 00:00 UTC.';
+	COMMENT ON COLUMN meter.rollup.stripe IS 'Stripe: transactions open at the same time write different ones.';
+	COMMENT ON COLUMN meter.rollup.cells IS 'The states (see meter.rollup_cells).';
+
+	CREATE SEQUENCE IF NOT EXISTS meter.rejected_event_seq;
+	COMMENT ON SEQUENCE meter.rejected_event_seq IS 'Numbers of rejections.';
+
+	CREATE TABLE IF NOT EXISTS meter.rejected_event (
+		organization_id uuid NOT NULL,
+		rejection_id bigint NOT NULL DEFAULT nextval('meter.rejected_event_seq'),
+		received_at timestamptz NOT NULL,
+		meter_id uuid,
+		status text NOT NULL,
+		code text NOT NULL,
+		pointer text,
+		message text NOT NULL,
+		payload json NOT NULL,
+		PRIMARY KEY (organization_id, rejection_id)
+	);
+	COMMENT ON TABLE meter.rejected_event IS 'Events that were not counted, kept whole. The view meter.rejected_events is the one to read.';
+	COMMENT ON COLUMN meter.rejected_event.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.rejected_event.rejection_id IS 'The rejection''s number.';
+	COMMENT ON COLUMN meter.rejected_event.received_at IS 'When it came.';
+	COMMENT ON COLUMN meter.rejected_event.meter_id IS 'The meter that rejected it; null where no meter came into it.';
+	COMMENT ON COLUMN meter.rejected_event.status IS 'rejected or conflict.';
+	COMMENT ON COLUMN meter.rejected_event.code IS 'Stable code of the reason.';
+	COMMENT ON COLUMN meter.rejected_event.pointer IS 'JSON pointer to the culprit.';
+	COMMENT ON COLUMN meter.rejected_event.message IS 'What was wrong and what was expected.';
+	COMMENT ON COLUMN meter.rejected_event.payload IS 'The whole event as it came.';
+
+	CREATE OR REPLACE VIEW meter.rejected_events WITH (security_invoker = true) AS
+		SELECT organization_id, rejection_id AS id, received_at, meter_id, status, code, pointer, message, payload
+		FROM meter.rejected_event;
+	COMMENT ON VIEW meter.rejected_events IS 'Events that were not counted, with the reason.';
+	COMMENT ON COLUMN meter.rejected_events.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.rejected_events.id IS 'The rejection''s number.';
+	COMMENT ON COLUMN meter.rejected_events.received_at IS 'When it came.';
+	COMMENT ON COLUMN meter.rejected_events.meter_id IS 'The meter that rejected it; null where no meter came into it.';
+	COMMENT ON COLUMN meter.rejected_events.status IS 'rejected or conflict.';
+	COMMENT ON COLUMN meter.rejected_events.code IS 'Stable code of the reason.';
+	COMMENT ON COLUMN meter.rejected_events.pointer IS 'JSON pointer to the culprit.';
+	COMMENT ON COLUMN meter.rejected_events.message IS 'What was wrong and what was expected.';
+	COMMENT ON COLUMN meter.rejected_events.payload IS 'The whole event as it came.';
+
+	CREATE OR REPLACE VIEW meter.events WITH (security_invoker = true) AS
+		SELECT organization_id, seq, "time", received_at, type, source, id, subject, meter_id, versions, data
+		FROM meter.event;
+	COMMENT ON VIEW meter.events IS 'Accepted events.';
+	COMMENT ON COLUMN meter.events.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.events.seq IS 'Arrival number.';
+	COMMENT ON COLUMN meter.events."time" IS 'When it happened.';
+	COMMENT ON COLUMN meter.events.received_at IS 'When it was accepted.';
+	COMMENT ON COLUMN meter.events.type IS 'CloudEvents type.';
+	COMMENT ON COLUMN meter.events.source IS 'CloudEvents source.';
+	COMMENT ON COLUMN meter.events.id IS 'CloudEvents id.';
+	COMMENT ON COLUMN meter.events.subject IS 'CloudEvents subject: the customer.';
+	COMMENT ON COLUMN meter.events.meter_id IS 'The one meter it was aimed at, if any.';
+	COMMENT ON COLUMN meter.events.versions IS 'The meter versions that counted it.';
+	COMMENT ON COLUMN meter.events.data IS 'CloudEvents data, as it was written.';
+END
+$function$;
+COMMENT ON FUNCTION meter.create_store(jsonb) IS 'Makes the tables that hold events, keys, series, rollups and rejected events. Idempotent and safe in parallel. options: object; distributed (boolean, default false). Errors: 22023 unknown option, 0A000 distributed. Source: standard.';
+
+CREATE FUNCTION meter.create_partitions(ahead int DEFAULT 3) RETURNS int
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	month timestamp;
+	made int := 0;
+	partition text;
+BEGIN
+	IF ahead IS NULL OR ahead NOT BETWEEN 0 AND 120 THEN
+		RAISE EXCEPTION 'invalid number of months ahead: expected 0 to 120'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	FOR month IN
+		SELECT generate_series(date_trunc('month', now() AT TIME ZONE 'UTC'),
+			date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead), '1 month')
+	LOOP
+		partition := 'event_' || to_char(month, 'YYYYMM');
+		CONTINUE WHEN to_regclass('meter.' || partition) IS NOT NULL;
+		-- Rows of that month that came before its partition stay where they are:
+		-- correct, and dropped later than they could be.
+		CONTINUE WHEN EXISTS (
+			SELECT FROM meter.event_default
+			WHERE "time" >= month AT TIME ZONE 'UTC' AND "time" < (month + '1 month') AT TIME ZONE 'UTC');
+		EXECUTE format('CREATE TABLE meter.%I PARTITION OF meter.event FOR VALUES FROM (%L) TO (%L)',
+			partition, month AT TIME ZONE 'UTC', (month + '1 month') AT TIME ZONE 'UTC');
+		made := made + 1;
+	END LOOP;
+	RETURN made;
+END
+$function$;
+COMMENT ON FUNCTION meter.create_partitions(int) IS 'Makes the monthly partitions of events for this month and those ahead (0 to 120, default 3), where they are missing. Result: how many were made. Errors: 22023 ahead out of range. Source: standard.';

@@ -1,0 +1,352 @@
+/*
+ * cache.c
+ *		Compiled meter versions, kept by each backend.
+ *
+ * A trigger on the catalog tables sends a relcache invalidation of
+ * meter.meter_version; it reaches every backend when the change commits, and
+ * this one at once.  The callback only notes that the cache is stale.  The
+ * next use drops all of it and loads what is asked for.
+ *
+ * Never stale: a commit becomes visible before its invalidation is sent, and a
+ * load takes its snapshot after meter_cache_refresh() accepted what was sent.
+ * Where the snapshot is the whole transaction's (repeatable read), it may be
+ * older than an invalidation already accepted; such a cache is dropped with
+ * the transaction.
+ *
+ * What was handed out must live on when the cache is dropped, so its context
+ * is then given to the transaction instead of being deleted.
+ */
+#include "definitions/cache.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "engine/spi.h"
+
+#define MAX_LISTENERS 20000
+
+/* Key of all three tables: an organization and a name. */
+typedef struct CacheKey
+{
+	pg_uuid_t	organization;
+	const char *name;
+	int			len;
+} CacheKey;
+
+typedef struct CacheItem
+{
+	CacheKey	key;
+	void	   *value;
+} CacheItem;
+
+static MemoryContext cache_context = NULL;
+static HTAB *organizations;
+static HTAB *listeners;
+static HTAB *names;				/* key or id to MeterEntry */
+static bool stale = true;
+static bool transaction_only = false;
+static Oid	version_relid = InvalidOid;
+
+static uint32
+cache_key_hash(const void *key, Size keysize)
+{
+	const CacheKey *k = key;
+
+	return hash_combine(hash_bytes(k->organization.data, UUID_LEN),
+						hash_bytes((const unsigned char *) k->name, k->len));
+}
+
+static int
+cache_key_match(const void *a, const void *b, Size keysize)
+{
+	const CacheKey *x = a;
+	const CacheKey *y = b;
+
+	return x->len != y->len ||
+		memcmp(&x->organization, &y->organization, UUID_LEN) != 0 ||
+		memcmp(x->name, y->name, x->len) != 0;
+}
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid || relid == version_relid)
+		stale = true;
+}
+
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	if (transaction_only)
+		stale = true;
+}
+
+static HTAB *
+new_table(const char *name)
+{
+	HASHCTL		ctl = {
+		.keysize = sizeof(CacheKey),
+		.entrysize = sizeof(CacheItem),
+		.hash = cache_key_hash,
+		.match = cache_key_match,
+		.hcxt = cache_context
+	};
+
+	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+}
+
+/* Take in what other sessions committed; drop the cache if it is stale. */
+void
+meter_cache_refresh(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		RegisterXactCallback(transaction_ended, NULL);
+		registered = true;
+	}
+	AcceptInvalidationMessages();
+	/* event types nobody listens to are remembered too: set a bound */
+	if (cache_context && hash_get_num_entries(listeners) > MAX_LISTENERS)
+		stale = true;
+	if (!stale)
+		return;
+
+	if (cache_context)
+		MemoryContextSetParent(cache_context, TopTransactionContext);
+	cache_context = AllocSetContextCreate(CacheMemoryContext, "meter definitions",
+										  ALLOCSET_DEFAULT_SIZES);
+	organizations = new_table("meter organizations");
+	listeners = new_table("meter listeners");
+	names = new_table("meter names");
+	version_relid = get_relname_relid("meter_version", get_namespace_oid("meter", false));
+	transaction_only = IsolationUsesXactSnapshot();
+	stale = false;
+}
+
+/* Run a catalog query under a snapshot taken now. */
+static void
+catalog_query(MeterStatement *statement, const pg_uuid_t *organization,
+			  const char *name, int len)
+{
+	Datum		values[2];
+
+	values[0] = UUIDPGetDatum(organization);
+	if (statement->nargs > 1)
+		values[1] = PointerGetDatum(cstring_to_text_with_len(name, len));
+	PushActiveSnapshot(GetTransactionSnapshot());
+	meter_spi_execute(statement, values, NULL, true);
+	PopActiveSnapshot();
+}
+
+static CacheItem *
+enter(HTAB *table, const pg_uuid_t *organization, const char *name, int len, void *value)
+{
+	CacheKey	key = {.organization = *organization, .len = len};
+	CacheItem  *item;
+	char	   *copy = MemoryContextAlloc(cache_context, len + 1);
+
+	memcpy(copy, name, len);
+	copy[len] = '\0';
+	key.name = copy;
+	item = hash_search(table, &key, HASH_ENTER, NULL);
+	item->value = value;
+	return item;
+}
+
+static CacheItem *
+look_up(HTAB *table, const pg_uuid_t *organization, const char *name, int len)
+{
+	CacheKey	key = {.organization = *organization, .name = name, .len = len};
+
+	return hash_search(table, &key, HASH_FIND, NULL);
+}
+
+/* The organization, or NULL. */
+const MeterOrganization *
+meter_cache_organization(const pg_uuid_t *organization)
+{
+	static MeterStatement statement = {
+		"SELECT coalesce((o.settings ->> 'partial')::boolean, true)"
+		" FROM meter.organization AS o WHERE o.organization_id = $1",
+		1, {UUIDOID}
+	};
+	CacheItem  *item = look_up(organizations, organization, "", 0);
+
+	if (item == NULL)
+	{
+		MeterOrganization *found = NULL;
+
+		catalog_query(&statement, organization, NULL, 0);
+		if (SPI_processed > 0)
+		{
+			bool		isnull;
+
+			found = MemoryContextAllocZero(cache_context, sizeof(MeterOrganization));
+			found->partial = DatumGetBool(meter_spi_value(0, 1, &isnull));
+		}
+		item = enter(organizations, organization, "", 0, found);
+	}
+	return item->value;
+}
+
+/* Compile the version in a row of the listeners' query. */
+static MeterPlan *
+load_version(uint64 row)
+{
+	bool		isnull;
+	char	   *definition = TextDatumGetCString(meter_spi_value(row, 9, &isnull));
+	MeterJson  *doc = meter_json_parse_or_throw(definition, strlen(definition), "meter definition");
+	MemoryContext old = MemoryContextSwitchTo(cache_context);
+	MeterError	err;
+	MeterPlan  *plan = meter_plan_compile(doc, &err);
+
+	if (plan == NULL)
+		meter_error_throw(&err, ERRCODE_DATA_CORRUPTED, "stored meter definition");
+	MemoryContextSwitchTo(old);
+	plan->version_id = DatumGetInt32(meter_spi_value(row, 4, &isnull));
+	plan->version = DatumGetInt32(meter_spi_value(row, 5, &isnull));
+	plan->stream_id = DatumGetInt32(meter_spi_value(row, 6, &isnull));
+	plan->effective_from = DatumGetTimestampTz(meter_spi_value(row, 7, &isnull));
+	plan->effective_to = DatumGetTimestampTz(meter_spi_value(row, 8, &isnull));
+	return plan;
+}
+
+/* Build the entries from the rows, which come meter by meter. */
+static MeterListeners *
+load_listeners(const pg_uuid_t *organization)
+{
+	uint64		rows = SPI_processed;
+	MeterListeners *result = MemoryContextAllocZero(cache_context, sizeof(MeterListeners));
+
+	result->meters = MemoryContextAlloc(cache_context, Max(rows, 1) * sizeof(MeterEntry *));
+	for (uint64 row = 0; row < rows;)
+	{
+		MeterEntry *entry = MemoryContextAllocZero(cache_context, sizeof(MeterEntry));
+		bool		isnull;
+		uint64		end = row;
+		char	   *id;
+
+		entry->id = *DatumGetUUIDP(meter_spi_value(row, 1, &isnull));
+		entry->meter_no = DatumGetInt32(meter_spi_value(row, 2, &isnull));
+		entry->key = MemoryContextStrdup(cache_context,
+										 TextDatumGetCString(meter_spi_value(row, 3, &isnull)));
+		entry->archived = DatumGetBool(meter_spi_value(row, 10, &isnull));
+		while (end < rows &&
+			   DatumGetInt32(meter_spi_value(end, 2, &isnull)) == entry->meter_no)
+			end++;
+		entry->versions = MemoryContextAlloc(cache_context, (end - row) * sizeof(MeterPlan *));
+		for (; row < end; row++)
+			entry->versions[entry->nversions++] = load_version(row);
+		result->meters[result->nmeters++] = entry;
+
+		id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&entry->id)));
+		enter(names, organization, id, strlen(id), entry);
+	}
+	/* a key goes before an id that looks alike */
+	for (int i = 0; i < result->nmeters; i++)
+		enter(names, organization, result->meters[i]->key, strlen(result->meters[i]->key),
+			  result->meters[i]);
+	return result;
+}
+
+/* Who listens to an event type. */
+const MeterListeners *
+meter_cache_listeners(const pg_uuid_t *organization, const char *type, int len)
+{
+	static MeterStatement statement = {
+		"SELECT m.id, m.meter_no, m.key, v.version_id, v.version, v.stream_id,"
+		" v.effective_from, v.effective_to, v.definition::text, m.status = 'archived'"
+		" FROM meter.meter AS m"
+		" JOIN meter.meter_version AS v ON v.organization_id = m.organization_id AND v.meter_id = m.id"
+		" WHERE m.organization_id = $1 AND m.metric_key = $2"
+		" AND v.status IN ('scheduled', 'active', 'superseded')"
+		" ORDER BY m.meter_no, v.effective_from",
+		2, {UUIDOID, TEXTOID}
+	};
+	CacheItem  *item = look_up(listeners, organization, type, len);
+
+	if (item == NULL)
+	{
+		catalog_query(&statement, organization, type, len);
+		item = enter(listeners, organization, type, len, load_listeners(organization));
+	}
+	return item->value;
+}
+
+/* A meter by key or id, or NULL. */
+const MeterEntry *
+meter_cache_meter(const pg_uuid_t *organization, const char *name, int len)
+{
+	static MeterStatement statement = {
+		"SELECT m.metric_key FROM meter.meter AS m"
+		" WHERE m.organization_id = $1 AND (m.key = $2 OR m.id::text = pg_catalog.lower($2))"
+		" ORDER BY m.key <> $2 LIMIT 1",
+		2, {UUIDOID, TEXTOID}
+	};
+	CacheItem  *item = look_up(names, organization, name, len);
+
+	if (item == NULL)
+	{
+		bool		isnull;
+		char	   *type;
+
+		catalog_query(&statement, organization, name, len);
+		if (SPI_processed == 0)
+			return NULL;
+		type = TextDatumGetCString(meter_spi_value(0, 1, &isnull));
+		(void) meter_cache_listeners(organization, type, strlen(type));
+		item = look_up(names, organization, name, len);
+		if (item == NULL)
+		{
+			char	   *lower = asc_tolower(name, len);
+
+			item = look_up(names, organization, lower, len);
+		}
+	}
+	return item ? item->value : NULL;
+}
+
+/* The version whose range contains t, or NULL. */
+const MeterPlan *
+meter_entry_version(const MeterEntry *meter, TimestampTz t)
+{
+	/* the newest ones are asked for most */
+	for (int i = meter->nversions - 1; i >= 0; i--)
+	{
+		const MeterPlan *plan = meter->versions[i];
+
+		if (t >= plan->effective_from && t < plan->effective_to)
+			return plan;
+	}
+	return NULL;
+}
+
+PG_FUNCTION_INFO_V1(meter_definitions_changed);
+
+/* Trigger of the catalog tables: make every backend's plans stale at commit. */
+Datum
+meter_definitions_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("meter.definitions_changed must be called as a trigger")));
+	CacheInvalidateRelcacheByRelid(get_relname_relid("meter_version",
+													 get_namespace_oid("meter", false)));
+	return PointerGetDatum(NULL);
+}

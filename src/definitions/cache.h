@@ -1,0 +1,55 @@
+/*
+ * cache.h
+ *		Compiled meter versions, kept by each backend.
+ */
+#ifndef METER_DEFINITIONS_CACHE_H
+#define METER_DEFINITIONS_CACHE_H
+
+#include "definitions/plan.h"
+
+/* A meter and its published versions in order of their ranges. */
+typedef struct MeterEntry
+{
+	pg_uuid_t	id;
+	int32		meter_no;		/* its space of deduplication keys */
+	const char *key;
+	bool		archived;
+	int			nversions;
+	MeterPlan **versions;
+} MeterEntry;
+
+/* Who listens to one event type of one organization. */
+typedef struct MeterListeners
+{
+	int			nmeters;
+	MeterEntry **meters;		/* by meter_no */
+} MeterListeners;
+
+/* What the engine needs of an organization. */
+typedef struct MeterOrganization
+{
+	bool		partial;		/* one bad event does not fail its batch */
+} MeterOrganization;
+
+/*
+ * Call first, between SPI_connect and SPI_finish: takes in what other sessions
+ * committed.  Everything the functions below return stays good until the end
+ * of the transaction.
+ */
+extern void meter_cache_refresh(void);
+
+/* NULL where there is no such organization. */
+extern const MeterOrganization *meter_cache_organization(const pg_uuid_t *organization);
+
+/* Never NULL; no meters where nobody listens. */
+extern const MeterListeners *meter_cache_listeners(const pg_uuid_t *organization,
+												   const char *type, int len);
+
+/* A meter by key or id, or NULL. */
+extern const MeterEntry *meter_cache_meter(const pg_uuid_t *organization,
+										   const char *name, int len);
+
+/* The version whose range contains t, or NULL. */
+extern const MeterPlan *meter_entry_version(const MeterEntry *meter, TimestampTz t);
+
+#endif							/* METER_DEFINITIONS_CACHE_H */

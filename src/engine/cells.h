@@ -1,0 +1,27 @@
+/*
+ * cells.h
+ *		What a rollup row holds: usage states by version, profile and quarter
+ *		of an hour, packed one after the other in that order.
+ */
+#ifndef METER_ENGINE_CELLS_H
+#define METER_ENGINE_CELLS_H
+
+#include "engine/store.h"
+#include "values/state.h"
+
+typedef struct MeterCell
+{
+	int32		version_id;
+	uint8		profile;
+	uint8		quarter;		/* 0 .. 3 */
+	const char *state;			/* as meter_state_pack wrote it */
+	int			len;
+} MeterCell;
+
+extern void meter_cell_append(StringInfo buf, int32 version_id, uint8 profile,
+							  uint8 quarter, const MeterState *state);
+
+/* The next cell; false at the end.  Raises XX001 on bytes that are no cells. */
+extern bool meter_cell_next(MeterText *rest, MeterCell *cell);
+
+#endif							/* METER_ENGINE_CELLS_H */

@@ -1,0 +1,145 @@
+/*
+ * store.h
+ *		The stores: keys, events, series and rollups, rejected events.
+ *
+ * Nothing outside the store_*.c files knows a table's layout.  All take whole
+ * batches, all are called between SPI_connect and SPI_finish.
+ */
+#ifndef METER_ENGINE_STORE_H
+#define METER_ENGINE_STORE_H
+
+#include "compat.h"
+
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+
+#include "values/text.h"
+
+/* ---- keys: what makes an event once-only ---- */
+
+typedef enum MeterKeyState
+{
+	METER_KEY_NEW,				/* nobody had it; claimed now */
+	METER_KEY_DUPLICATE,		/* had before with the same payload */
+	METER_KEY_CONFLICT			/* had before with another payload */
+} MeterKeyState;
+
+typedef struct MeterKey
+{
+	int32		space;			/* 0 envelopes, else a meter's number */
+	MeterText	key;
+	uint64		payload_hash;
+	TimestampTz time;			/* where the event will be found */
+	int64		seq;
+	/* out */
+	MeterKeyState state;
+	/* the store's own */
+	uint64		hash[2];
+	int			probe;
+	int			order;
+} MeterKey;
+
+/*
+ * Claim keys; of equal ones in a batch the first counts.  Waits for a
+ * transaction in flight that claimed one of them, and if that one rolls back
+ * the key is new.
+ */
+extern void meter_key_claim(const pg_uuid_t *organization, MeterKey *keys, int n);
+
+/* As claim, for keys that must not be claimed: new means not there. */
+extern void meter_key_look_up(const pg_uuid_t *organization, MeterKey *keys, int n);
+
+/* ---- events ---- */
+
+typedef struct MeterEventRow
+{
+	TimestampTz time;
+	int64		seq;
+	MeterText	type;
+	MeterText	source;
+	MeterText	id;
+	MeterText	subject;
+	const pg_uuid_t *meter_id;	/* NULL: not aimed */
+	MeterText	versions;		/* an int[] as text: {1,2} */
+	MeterText	data;
+} MeterEventRow;
+
+extern int64 meter_event_next_seq(void);
+extern void meter_event_append(const pg_uuid_t *organization, TimestampTz received_at,
+							   const MeterEventRow *rows, int n);
+
+typedef struct MeterInterval
+{
+	TimestampTz from;			/* half-open */
+	TimestampTz to;
+} MeterInterval;
+
+/* Called for each event of a scan; the texts live until it returns. */
+typedef void (*MeterEventVisit) (void *arg, const MeterEventRow *row);
+
+/* Visit the events of one type in the intervals, which do not overlap; subject
+ * NULL for all.  Reads by the caller's snapshot. */
+extern void meter_event_scan(const pg_uuid_t *organization, MeterText type,
+							 const MeterText *subject,
+							 const MeterInterval *intervals, int n,
+							 MeterEventVisit visit, void *arg);
+
+/* ---- series: stream, subject, currency and dimensions as a number ---- */
+
+typedef struct MeterSeries
+{
+	int32		stream_id;
+	MeterText	subject;
+	MeterText	currency;
+	MeterText	dimensions;		/* a JSON object in its one spelling */
+	uint64		hash;			/* meter_series_hash */
+	int64		series_id;		/* out */
+} MeterSeries;
+
+extern uint64 meter_series_hash(const MeterSeries *series);
+
+/* Number the series, entering those that are new. */
+extern void meter_series_resolve(const pg_uuid_t *organization, MeterSeries *series, int n);
+
+/* Every series of a stream, or of one subject of it; palloc'd. */
+extern int	meter_series_list(const pg_uuid_t *organization, int32 stream_id,
+							  const MeterText *subject, MeterSeries **list);
+
+/* ---- rollups ---- */
+
+#define METER_HOUR (INT64CONST(3600) * USECS_PER_SEC)
+#define METER_QUARTER (INT64CONST(900) * USECS_PER_SEC)
+
+typedef struct MeterRollupDelta
+{
+	int64		series_id;
+	int32		hour;			/* since 2000-01-01 UTC */
+	MeterText	cells;			/* see cells.h */
+} MeterRollupDelta;
+
+/* Merge deltas, sorted by series and hour, each pair once. */
+extern void meter_rollup_merge(const pg_uuid_t *organization,
+							   const MeterRollupDelta *deltas, int n);
+
+typedef void (*MeterRollupVisit) (void *arg, int64 series_id, int32 hour, MeterText cells);
+
+/* Visit the rollups of the series from hour to hour (exclusive). */
+extern void meter_rollup_scan(const pg_uuid_t *organization, const int64 *series, int n,
+							  int32 from, int32 to, MeterRollupVisit visit, void *arg);
+
+/* ---- rejected events ---- */
+
+typedef struct MeterRejectedRow
+{
+	const pg_uuid_t *meter_id;	/* NULL: no meter came into it */
+	const char *status;
+	const char *code;
+	const char *pointer;		/* or NULL */
+	const char *message;
+	MeterText	payload;		/* JSON text */
+} MeterRejectedRow;
+
+extern void meter_rejected_append(const pg_uuid_t *organization, TimestampTz received_at,
+								  const MeterRejectedRow *rows, int n);
+
+#endif							/* METER_ENGINE_STORE_H */

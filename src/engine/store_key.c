@@ -1,0 +1,271 @@
+/*
+ * store_key.c
+ *		The key store: exact deduplication.
+ *
+ * A key is found by a 128-bit hash, but is the key only if its text is the
+ * same: another text with the same hash goes to the next probe.  The unique
+ * index on (organization, hash, probe) is what makes two racing sessions agree:
+ * the second insert waits for the first one's transaction.  Keys are inserted
+ * in hash order, so that two batches cannot deadlock.
+ *
+ * A batch is one INSERT ... ON CONFLICT DO NOTHING.  Only when fewer rows went
+ * in than were asked for does a second statement read what was there; a row
+ * that carries this event's own arrival number is the one just inserted.
+ */
+#include "engine/store.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "engine/spi.h"
+
+static void
+hash_key(MeterKey *key)
+{
+	const unsigned char *data = (const unsigned char *) key->key.data;
+
+	/* two hashes with different seeds stand for one of 128 bits */
+	key->hash[0] = hash_bytes_extended(data, key->key.len, (uint64) key->space);
+	key->hash[1] = hash_bytes_extended(data, key->key.len,
+									   ~(uint64) key->space ^ UINT64CONST(0x9E3779B97F4A7C15));
+}
+
+static int
+key_cmp(const void *pa, const void *pb)
+{
+	const MeterKey *a = *(MeterKey *const *) pa;
+	const MeterKey *b = *(MeterKey *const *) pb;
+	int			cmp = memcmp(a->hash, b->hash, sizeof(a->hash));
+
+	if (cmp == 0)
+		cmp = a->space < b->space ? -1 : a->space > b->space;
+	if (cmp == 0)
+		cmp = memcmp(a->key.data, b->key.data, Min(a->key.len, b->key.len));
+	if (cmp == 0)
+		cmp = a->key.len - b->key.len;
+	return cmp;
+}
+
+/* As key_cmp, and equal keys in the batch's order. */
+static int
+key_order_cmp(const void *pa, const void *pb)
+{
+	int			cmp = key_cmp(pa, pb);
+
+	if (cmp == 0)
+		cmp = (*(MeterKey *const *) pa)->order - (*(MeterKey *const *) pb)->order;
+	return cmp;
+}
+
+static Datum
+key_hash_array(MeterKey **keys, int n)
+{
+	Datum	   *values = palloc(n * sizeof(Datum));
+
+	for (int i = 0; i < n; i++)
+		values[i] = UUIDPGetDatum((pg_uuid_t *) keys[i]->hash);
+	return meter_spi_array(values, NULL, n, UUIDOID);
+}
+
+/* Insert what is not there; returns how many rows went in. */
+static uint64
+insert_keys(const pg_uuid_t *organization, MeterKey **keys, int n)
+{
+	static MeterStatement statement = {
+		"INSERT INTO meter.event_key"
+		" (organization_id, key_hash, probe, space, payload_hash, \"time\", seq, key)"
+		" SELECT $1, u.h, u.p, u.s, u.y, u.t, u.q, u.k"
+		" FROM pg_catalog.unnest($2, $3, $4, $5, $6, $7, $8) AS u(h, p, s, y, t, q, k)"
+		" ON CONFLICT DO NOTHING",
+		8, {UUIDOID, UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8ARRAYOID,
+			TIMESTAMPTZARRAYOID, INT8ARRAYOID, TEXTARRAYOID}
+	};
+	Datum	   *columns = palloc(6 * n * sizeof(Datum));
+	Datum		values[8];
+	bool		isnull;
+
+	for (int i = 0; i < n; i++)
+	{
+		columns[i] = Int32GetDatum(keys[i]->probe);
+		columns[n + i] = Int32GetDatum(keys[i]->space);
+		columns[2 * n + i] = Int64GetDatum((int64) keys[i]->payload_hash);
+		columns[3 * n + i] = TimestampTzGetDatum(keys[i]->time);
+		columns[4 * n + i] = Int64GetDatum(keys[i]->seq);
+		columns[5 * n + i] = meter_spi_text(keys[i]->key, &isnull);
+	}
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = key_hash_array(keys, n);
+	values[2] = meter_spi_array(columns, NULL, n, INT4OID);
+	values[3] = meter_spi_array(columns + n, NULL, n, INT4OID);
+	values[4] = meter_spi_array(columns + 2 * n, NULL, n, INT8OID);
+	values[5] = meter_spi_array(columns + 3 * n, NULL, n, TIMESTAMPTZOID);
+	values[6] = meter_spi_array(columns + 4 * n, NULL, n, INT8OID);
+	values[7] = meter_spi_array(columns + 5 * n, NULL, n, TEXTOID);
+	meter_spi_execute(&statement, values, NULL, false);
+	return SPI_processed;
+}
+
+/*
+ * Read what is there for the keys' hashes and settle each key that is found.
+ * Keys not found keep state NEW with probe set to the next free one.  Both
+ * sides are in hash order, so one pass pairs them.
+ */
+static void
+read_keys(const pg_uuid_t *organization, MeterKey **keys, int n, bool *settled)
+{
+	static MeterStatement statement = {
+		"SELECT k.key_hash, k.probe, k.space, k.payload_hash, k.seq, k.key"
+		" FROM meter.event_key AS k"
+		" WHERE k.organization_id = $1 AND k.key_hash = ANY ($2)"
+		" ORDER BY k.key_hash, k.probe",
+		2, {UUIDOID, UUIDARRAYOID}
+	};
+	Datum		values[2];
+	uint64		row = 0;
+	uint64		rows;
+
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = key_hash_array(keys, n);
+	meter_spi_execute(&statement, values, NULL, false);
+	rows = SPI_processed;
+
+	for (int i = 0; i < n; i++)
+	{
+		uint64		r;
+		bool		isnull;
+
+		while (row < rows &&
+			   memcmp(DatumGetUUIDP(meter_spi_value(row, 1, &isnull)), keys[i]->hash, UUID_LEN) < 0)
+			row++;
+		keys[i]->probe = 0;
+		settled[i] = false;
+		for (r = row; r < rows && !settled[i]; r++)
+		{
+			text	   *key;
+
+			if (memcmp(DatumGetUUIDP(meter_spi_value(r, 1, &isnull)), keys[i]->hash, UUID_LEN) != 0)
+				break;
+			keys[i]->probe = DatumGetInt32(meter_spi_value(r, 2, &isnull)) + 1;
+			key = DatumGetTextPP(meter_spi_value(r, 6, &isnull));
+			if (DatumGetInt32(meter_spi_value(r, 3, &isnull)) != keys[i]->space ||
+				VARSIZE_ANY_EXHDR(key) != keys[i]->key.len ||
+				memcmp(VARDATA_ANY(key), keys[i]->key.data, keys[i]->key.len) != 0)
+				continue;
+			settled[i] = true;
+			if (DatumGetInt64(meter_spi_value(r, 5, &isnull)) == keys[i]->seq)
+				keys[i]->state = METER_KEY_NEW;
+			else
+			{
+				uint64		stored = (uint64) DatumGetInt64(meter_spi_value(r, 4, &isnull));
+
+				keys[i]->state = stored == keys[i]->payload_hash ?
+					METER_KEY_DUPLICATE : METER_KEY_CONFLICT;
+			}
+		}
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* Sort the batch's keys; equal ones stand together, first come first. */
+static MeterKey **
+sort_keys(MeterKey *keys, int n)
+{
+	MeterKey  **sorted = palloc(n * sizeof(MeterKey *));
+
+	for (int i = 0; i < n; i++)
+	{
+		hash_key(&keys[i]);
+		keys[i].probe = 0;
+		keys[i].order = i;
+		keys[i].state = METER_KEY_NEW;
+		sorted[i] = &keys[i];
+	}
+	qsort(sorted, n, sizeof(MeterKey *), key_order_cmp);
+	return sorted;
+}
+
+/* Claim the first of each run of equal keys. */
+static void
+claim_distinct(const pg_uuid_t *organization, MeterKey **keys, int n)
+{
+	bool	   *settled = palloc(n * sizeof(bool));
+
+	while (n > 0)
+	{
+		int			kept = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (insert_keys(organization, keys, n) == n)
+			return;
+		/* some were there; those not even there now had another text */
+		read_keys(organization, keys, n, settled);
+		for (int i = 0; i < n; i++)
+		{
+			if (!settled[i])
+				keys[kept++] = keys[i];
+		}
+		n = kept;
+	}
+}
+
+/* Claim keys; see store.h. */
+void
+meter_key_claim(const pg_uuid_t *organization, MeterKey *keys, int n)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter key claim",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	MeterKey  **sorted = sort_keys(keys, n);
+	MeterKey  **distinct = palloc(Max(n, 1) * sizeof(MeterKey *));
+	MeterKey   *first = NULL;
+	int			ndistinct = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (i == 0 || key_cmp(&sorted[i], &sorted[i - 1]) != 0)
+			distinct[ndistinct++] = sorted[i];
+	}
+	claim_distinct(organization, distinct, ndistinct);
+
+	/*
+	 * A later one of a run equals the first one: the same answer if that was
+	 * there before.  The first one's payload is as good as the stored one where
+	 * they are the same; where it was a conflict the stored one is not at hand,
+	 * so read it.
+	 */
+	ndistinct = 0;
+	for (int i = 0; i < n; i++)
+	{
+		if (i == 0 || key_cmp(&sorted[i], &first) != 0)
+		{
+			first = sorted[i];
+			continue;
+		}
+		if (first->state == METER_KEY_CONFLICT)
+			distinct[ndistinct++] = sorted[i];
+		else
+			sorted[i]->state = sorted[i]->payload_hash == first->payload_hash ?
+				METER_KEY_DUPLICATE : METER_KEY_CONFLICT;
+	}
+	if (ndistinct > 0)
+		read_keys(organization, distinct, ndistinct, palloc(ndistinct * sizeof(bool)));
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/* Look keys up without claiming them; see store.h. */
+void
+meter_key_look_up(const pg_uuid_t *organization, MeterKey *keys, int n)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter key look-up",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	read_keys(organization, sort_keys(keys, n), n, palloc(n * sizeof(bool)));
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}

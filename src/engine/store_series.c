@@ -1,0 +1,345 @@
+/*
+ * store_series.c
+ *		The series dictionary.
+ *
+ * A series is entered once and never changes.  The index on its content is not
+ * unique on purpose: with a unique one the first report of a new customer
+ * would wait for every other transaction that reports the same new customer.
+ * Two transactions that race enter the content twice, and readers, who go by
+ * content, add both up.
+ *
+ * Each backend remembers the numbers it saw.  What this transaction entered is
+ * forgotten if any part of it rolls back.
+ */
+#include "engine/store.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+#include "engine/spi.h"
+
+/* The cache is dropped whole when it holds more. */
+#define MAX_CACHED 100000
+
+typedef struct SeriesKey
+{
+	pg_uuid_t	organization;
+	const MeterSeries *series;
+} SeriesKey;
+
+typedef struct SeriesItem
+{
+	SeriesKey	key;
+	MeterSeries series;			/* its own copy, in the cache's context */
+} SeriesItem;
+
+static MemoryContext cache_context = NULL;
+static HTAB *cache;
+static bool entered = false;	/* this transaction entered series */
+
+static uint64
+hash_text(uint64 h, MeterText text)
+{
+	if (text.data == NULL)
+		return hash_combine64(h, 1);
+	return hash_combine64(h, hash_bytes_extended((const unsigned char *) text.data, text.len, 2));
+}
+
+/* Hash of a series' content. */
+uint64
+meter_series_hash(const MeterSeries *series)
+{
+	return hash_text(hash_text(hash_text(series->stream_id, series->subject),
+							   series->currency), series->dimensions);
+}
+
+static bool
+same_text(MeterText a, MeterText b)
+{
+	return (a.data == NULL) == (b.data == NULL) && a.len == b.len &&
+		(a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static bool
+same_content(const MeterSeries *a, const MeterSeries *b)
+{
+	return a->stream_id == b->stream_id && same_text(a->subject, b->subject) &&
+		same_text(a->currency, b->currency) && same_text(a->dimensions, b->dimensions);
+}
+
+static uint32
+series_key_hash(const void *key, Size keysize)
+{
+	const SeriesKey *k = key;
+
+	return hash_combine(hash_bytes(k->organization.data, UUID_LEN), (uint32) k->series->hash);
+}
+
+static int
+series_key_match(const void *a, const void *b, Size keysize)
+{
+	const SeriesKey *x = a;
+	const SeriesKey *y = b;
+
+	return memcmp(&x->organization, &y->organization, UUID_LEN) != 0 ||
+		!same_content(x->series, y->series);
+}
+
+static void
+drop_cache(void)
+{
+	if (cache_context)
+		MemoryContextDelete(cache_context);
+	cache_context = NULL;
+	entered = false;
+}
+
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT && entered)
+		drop_cache();
+	entered = false;
+}
+
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId self,
+					 SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && entered)
+	{
+		drop_cache();
+		/* what an outer level entered may yet be read again and cached */
+		entered = true;
+	}
+}
+
+static void
+ready_cache(void)
+{
+	static bool registered = false;
+	HASHCTL		ctl = {
+		.keysize = sizeof(SeriesKey),
+		.entrysize = sizeof(SeriesItem),
+		.hash = series_key_hash,
+		.match = series_key_match
+	};
+
+	if (!registered)
+	{
+		RegisterXactCallback(transaction_ended, NULL);
+		RegisterSubXactCallback(subtransaction_ended, NULL);
+		registered = true;
+	}
+	if (cache_context && hash_get_num_entries(cache) > MAX_CACHED)
+		drop_cache();
+	if (cache_context)
+		return;
+	cache_context = AllocSetContextCreate(CacheMemoryContext, "meter series",
+										  ALLOCSET_DEFAULT_SIZES);
+	ctl.hcxt = cache_context;
+	cache = hash_create("meter series", 1024, &ctl,
+						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+}
+
+static MeterText
+copy_text(MeterText text)
+{
+	if (text.data == NULL)
+		return text;
+	return (MeterText) {
+		memcpy(MemoryContextAlloc(cache_context, text.len + 1), text.data, text.len), text.len
+	};
+}
+
+static void
+remember(const pg_uuid_t *organization, const MeterSeries *series)
+{
+	SeriesKey	key = {.organization = *organization, .series = series};
+	SeriesItem *item;
+	bool		found;
+
+	item = hash_search(cache, &key, HASH_ENTER, &found);
+	if (found)
+		return;
+	/* no error may come between: the item's key must become its own copy */
+	item->key.series = &item->series;
+	item->series = *series;
+	item->series.subject = copy_text(series->subject);
+	item->series.currency = copy_text(series->currency);
+	item->series.dimensions = copy_text(series->dimensions);
+}
+
+static bool
+recall(const pg_uuid_t *organization, MeterSeries *series)
+{
+	SeriesKey	key = {.organization = *organization, .series = series};
+	SeriesItem *item = hash_search(cache, &key, HASH_FIND, NULL);
+
+	if (item)
+		series->series_id = item->series.series_id;
+	return item != NULL;
+}
+
+/* Row: series_id, stream_id, subject, currency, dimensions. */
+static MeterSeries
+get_series(uint64 row)
+{
+	MeterSeries series = {0};
+	bool		isnull;
+
+	series.series_id = DatumGetInt64(meter_spi_value(row, 1, &isnull));
+	series.stream_id = DatumGetInt32(meter_spi_value(row, 2, &isnull));
+	series.subject = meter_spi_get_text(row, 3);
+	series.currency = meter_spi_get_text(row, 4);
+	series.dimensions = meter_spi_get_text(row, 5);
+	return series;
+}
+
+/* Remember those of the list that the dictionary holds. */
+static void
+read_series(const pg_uuid_t *organization, MeterSeries **list, int n)
+{
+	static MeterStatement statement = {
+		"SELECT s.series_id, s.stream_id, s.subject, s.currency, s.dimensions"
+		" FROM meter.series AS s"
+		" WHERE s.organization_id = $1 AND s.stream_id = ANY ($2) AND s.content_hash = ANY ($3)"
+		" ORDER BY s.series_id",
+		3, {UUIDOID, INT4ARRAYOID, INT8ARRAYOID}
+	};
+	Datum	   *hashes = palloc(n * sizeof(Datum));
+	Datum	   *streams = palloc(n * sizeof(Datum));
+	int			nstreams = 0;
+	Datum		values[3];
+
+	for (int i = 0; i < n; i++)
+	{
+		int			s = 0;
+
+		hashes[i] = Int64GetDatum((int64) list[i]->hash);
+		while (s < nstreams && DatumGetInt32(streams[s]) != list[i]->stream_id)
+			s++;
+		if (s == nstreams)
+			streams[nstreams++] = Int32GetDatum(list[i]->stream_id);
+	}
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = meter_spi_array(streams, NULL, nstreams, INT4OID);
+	values[2] = meter_spi_array(hashes, NULL, n, INT8OID);
+	meter_spi_execute(&statement, values, NULL, false);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		MeterSeries series = get_series(row);
+
+		series.hash = meter_series_hash(&series);
+		remember(organization, &series);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* Enter the list; the numbers come back in its order. */
+static void
+enter_series(const pg_uuid_t *organization, MeterSeries **list, int n)
+{
+	static MeterStatement statement = {
+		"INSERT INTO meter.series (organization_id, stream_id, content_hash, subject, currency, dimensions)"
+		" SELECT $1, u.t, u.h, u.s, u.c, u.d"
+		" FROM pg_catalog.unnest($2, $3, $4, $5, $6) AS u(t, h, s, c, d)"
+		" RETURNING series_id",
+		6, {UUIDOID, INT4ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONARRAYOID}
+	};
+	static const Oid types[] = {INT4OID, INT8OID, TEXTOID, TEXTOID, JSONOID};
+	Datum	   *columns = palloc(lengthof(types) * n * sizeof(Datum));
+	bool	   *nulls = palloc0(lengthof(types) * n * sizeof(bool));
+	Datum		values[6];
+
+	for (int i = 0; i < n; i++)
+	{
+		const MeterSeries *s = list[i];
+
+		columns[i] = Int32GetDatum(s->stream_id);
+		columns[n + i] = Int64GetDatum((int64) s->hash);
+		columns[2 * n + i] = meter_spi_text(s->subject, &nulls[2 * n + i]);
+		columns[3 * n + i] = meter_spi_text(s->currency, &nulls[3 * n + i]);
+		columns[4 * n + i] = meter_spi_text(s->dimensions, &nulls[4 * n + i]);
+	}
+	values[0] = UUIDPGetDatum(organization);
+	for (int c = 0; c < lengthof(types); c++)
+		values[1 + c] = meter_spi_array(columns + c * n, nulls + c * n, n, types[c]);
+	meter_spi_execute(&statement, values, NULL, false);
+	entered = true;
+	for (int i = 0; i < n; i++)
+	{
+		bool		isnull;
+
+		list[i]->series_id = DatumGetInt64(meter_spi_value(i, 1, &isnull));
+		remember(organization, list[i]);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* Number the series; see store.h. */
+void
+meter_series_resolve(const pg_uuid_t *organization, MeterSeries *series, int n)
+{
+	MemoryContext context;
+	MemoryContext old;
+	MeterSeries **unknown = NULL;
+	int			nunknown = 0;
+	int			kept = 0;
+
+	ready_cache();
+	context = AllocSetContextCreate(CurrentMemoryContext, "meter series", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	for (int i = 0; i < n; i++)
+	{
+		if (recall(organization, &series[i]))
+			continue;
+		if (unknown == NULL)
+			unknown = palloc((n - i) * sizeof(MeterSeries *));
+		unknown[nunknown++] = &series[i];
+	}
+	if (nunknown > 0)
+	{
+		read_series(organization, unknown, nunknown);
+		for (int i = 0; i < nunknown; i++)
+		{
+			if (!recall(organization, unknown[i]))
+				unknown[kept++] = unknown[i];
+		}
+	}
+	if (kept > 0)
+		enter_series(organization, unknown, kept);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/* Series of a stream, or of one subject of it; see store.h. */
+int
+meter_series_list(const pg_uuid_t *organization, int32 stream_id,
+				  const MeterText *subject, MeterSeries **list)
+{
+#define LIST_SELECT \
+	"SELECT s.series_id, s.stream_id, s.subject, s.currency, s.dimensions" \
+	" FROM meter.series AS s WHERE s.organization_id = $1 AND s.stream_id = $2"
+	static MeterStatement all = {LIST_SELECT, 2, {UUIDOID, INT4OID}};
+	static MeterStatement one = {LIST_SELECT " AND s.subject = $3", 3, {UUIDOID, INT4OID, TEXTOID}};
+	Datum		values[3];
+	bool		isnull;
+	int			n;
+
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = Int32GetDatum(stream_id);
+	if (subject)
+		values[2] = meter_spi_text(*subject, &isnull);
+	meter_spi_execute(subject ? &one : &all, values, NULL, true);
+	n = (int) SPI_processed;
+	*list = palloc_extended(Max(n, 1) * sizeof(MeterSeries), MCXT_ALLOC_HUGE);
+	/* the texts live in SPI's tuples, which stay until SPI_finish */
+	for (int row = 0; row < n; row++)
+		(*list)[row] = get_series(row);
+	return n;
+}
