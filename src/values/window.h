@@ -6,6 +6,8 @@
 #ifndef METER_VALUES_WINDOW_H
 #define METER_VALUES_WINDOW_H
 
+#include "compat.h"
+
 #include "datatype/timestamp.h"
 #include "pgtime.h"
 
