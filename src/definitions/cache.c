@@ -321,6 +321,46 @@ meter_cache_meter(const pg_uuid_t *organization, const char *name, int len)
 	return item ? item->value : NULL;
 }
 
+/* As meter_cache_meter, and by display name where that is one meter's. */
+const MeterEntry *
+meter_cache_meter_by_name(const pg_uuid_t *organization, const char *name, int len)
+{
+	static MeterStatement statement = {
+		"SELECT m.key FROM meter.meter AS m"
+		" JOIN meter.meter_version AS v ON v.organization_id = m.organization_id"
+		" AND v.meter_id = m.id AND v.version = m.head_version"
+		" WHERE m.organization_id = $1 AND v.definition ->> 'name' = $2"
+		" ORDER BY m.status, m.key LIMIT 2",
+		2, {UUIDOID, TEXTOID}
+	};
+	const MeterEntry *found = meter_cache_meter(organization, name, len);
+	char	   *alias;
+	char	   *key;
+	CacheItem  *item;
+	bool		isnull;
+
+	if (found)
+		return found;
+	/* no key begins with a control character */
+	alias = psprintf("\x01%.*s", len, name);
+	item = look_up(names, organization, alias, len + 1);
+	if (item)
+		return item->value;
+	catalog_query(&statement, organization, name, len);
+	if (SPI_processed == 0)
+		return NULL;
+	if (SPI_processed > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_AMBIGUOUS_ALIAS),
+				 errmsg("several meters are named \"%.*s\"", len, name),
+				 errhint("Use the meter's key or id.")));
+	key = TextDatumGetCString(meter_spi_value(0, 1, &isnull));
+	found = meter_cache_meter(organization, key, strlen(key));
+	if (found)
+		enter(names, organization, alias, len + 1, (void *) found);
+	return found;
+}
+
 /* The version whose range contains t, or NULL. */
 const MeterPlan *
 meter_entry_version(const MeterEntry *meter, TimestampTz t)

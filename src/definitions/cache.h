@@ -49,6 +49,10 @@ extern const MeterListeners *meter_cache_listeners(const pg_uuid_t *organization
 extern const MeterEntry *meter_cache_meter(const pg_uuid_t *organization,
 										   const char *name, int len);
 
+/* As meter_cache_meter, and by display name; 42P09 where several have it. */
+extern const MeterEntry *meter_cache_meter_by_name(const pg_uuid_t *organization,
+												   const char *name, int len);
+
 /* The version whose range contains t, or NULL. */
 extern const MeterPlan *meter_entry_version(const MeterEntry *meter, TimestampTz t);
 

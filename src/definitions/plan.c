@@ -163,6 +163,7 @@ read_dimensions(Compiler *c, int node)
 	for (int i = 0; i < n; i++)
 	{
 		MeterDimension *dimension = &plan->dimensions[i];
+		StringInfoData label;
 		bool		ok;
 
 		ok = check_label(c, members[i].keynode, 80, &dimension->name);
@@ -173,6 +174,10 @@ read_dimensions(Compiler *c, int node)
 			meter_error_prepend(c->err, members[i].key, members[i].keylen);
 			return false;
 		}
+		initStringInfo(&label);
+		escape_json(&label, dimension->name);
+		appendStringInfoChar(&label, ':');
+		dimension->label = label.data;
 	}
 	plan->ndimensions = n;
 	return true;

@@ -18,6 +18,7 @@
 typedef struct MeterDimension
 {
 	const char *name;
+	const char *label;			/* the name as a JSON member: "name": */
 	MeterPath  *path;
 } MeterDimension;
 

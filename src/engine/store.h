@@ -97,6 +97,7 @@ typedef struct MeterSeries
 } MeterSeries;
 
 extern uint64 meter_series_hash(const MeterSeries *series);
+extern bool meter_series_same(const MeterSeries *a, const MeterSeries *b);
 
 /* Number the series, entering those that are new. */
 extern void meter_series_resolve(const pg_uuid_t *organization, MeterSeries *series, int n);

@@ -64,8 +64,9 @@ same_text(MeterText a, MeterText b)
 		(a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-static bool
-same_content(const MeterSeries *a, const MeterSeries *b)
+/* Do both have the same content? */
+bool
+meter_series_same(const MeterSeries *a, const MeterSeries *b)
 {
 	return a->stream_id == b->stream_id && same_text(a->subject, b->subject) &&
 		same_text(a->currency, b->currency) && same_text(a->dimensions, b->dimensions);
@@ -86,7 +87,7 @@ series_key_match(const void *a, const void *b, Size keysize)
 	const SeriesKey *y = b;
 
 	return memcmp(&x->organization, &y->organization, UUID_LEN) != 0 ||
-		!same_content(x->series, y->series);
+		!meter_series_same(x->series, y->series);
 }
 
 static void

@@ -1,0 +1,88 @@
+/*
+ * batch.h
+ *		A batch of events on its way through the engine.
+ */
+#ifndef METER_ENGINE_BATCH_H
+#define METER_ENGINE_BATCH_H
+
+#include "definitions/cache.h"
+#include "engine/measure.h"
+#include "engine/store.h"
+
+typedef enum MeterStatus
+{
+	METER_STATUS_ACCEPTED,
+	METER_STATUS_DUPLICATE,
+	METER_STATUS_CONFLICT,
+	METER_STATUS_UNMATCHED,
+	METER_STATUS_REJECTED
+} MeterStatus;
+
+/* What a meter made of an event. */
+typedef enum MeterOutcome
+{
+	METER_OUTCOME_COUNTED,
+	METER_OUTCOME_FILTERED,
+	METER_OUTCOME_REJECTED,
+	METER_OUTCOME_DUPLICATE,	/* its own key was counted before */
+	METER_OUTCOME_CONFLICT		/* ... with another payload */
+} MeterOutcome;
+
+typedef struct MeterContribution
+{
+	int			event;			/* in the batch */
+	const MeterEntry *meter;
+	const MeterPlan *plan;
+	MeterOutcome outcome;
+	int			series;			/* in the batch */
+	MeterMeasure measure;
+	MeterError *error;			/* rejected */
+} MeterContribution;
+
+typedef struct MeterEvent
+{
+	int			ordinal;		/* in the caller's call, from 1 */
+	MeterText	raw;			/* the whole event as it came */
+	MeterText	id;
+	MeterText	source;
+	MeterText	type;
+	MeterText	subject;
+	MeterText	data;			/* JSON text */
+	const MeterEntry *target;	/* the one meter it is aimed at, or NULL */
+	bool		time_given;
+	TimestampTz time;
+	int64		seq;
+	uint64		payload_hash;
+	int			first;			/* its contributions in the batch */
+	int			ncontributions;
+	MeterStatus status;
+	MeterError *error;			/* code and message of the status, or NULL */
+} MeterEvent;
+
+typedef struct MeterBatch
+{
+	pg_uuid_t	organization;
+	TimestampTz received_at;
+	MemoryContext context;		/* holds all below; reset with the batch */
+	MeterJson	doc;			/* of the event being read */
+	MeterEvent *events;
+	int			nevents;
+	int			events_size;
+	MeterContribution *contributions;
+	int			ncontributions;
+	int			contributions_size;
+	MeterSeries *series;		/* distinct */
+	int			nseries;
+	int			series_size;
+	struct HTAB *series_index;
+	int			data;			/* node of the data of the event being read */
+} MeterBatch;
+
+/* envelope.c: read the envelope of batch->doc into *event; false with the
+ * error where it is none. */
+extern bool meter_envelope_read(MeterBatch *batch, MeterEvent *event, MeterError *err);
+
+/* rollup.c: merge the counted contributions into the rollup store. */
+extern void meter_batch_roll_up(MeterBatch *batch);
+
+#endif							/* METER_ENGINE_BATCH_H */

@@ -1,0 +1,587 @@
+/*
+ * ingest.c
+ *		Ingestion: the way of a batch of events through the engine.
+ *
+ *	  read		each event: envelope, who listens, what it is to each of them
+ *	  claim		envelope keys; then, for events that are new, the keys of
+ *				meters with a dedup_key_path
+ *	  number	the series of what is counted
+ *	  append	events; merge rollups; keep rejections
+ *
+ * An event that cannot count is settled before any key is claimed, so that it
+ * can be sent again when it is mended; but one whose key was counted before is
+ * a duplicate (or conflict) whatever a meter would say to it today.
+ *
+ * Locks, in order: definitions shared (locks.h), keys (unique index, sorted),
+ * a stripe (locks.h; never waited for).  All are held to the end of the
+ * caller's transaction, and all that is written is part of it.
+ */
+#include "engine/ingest.h"
+
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "engine/locks.h"
+
+/* A batch is processed when it holds as much. */
+#define BATCH_EVENTS 20000
+#define BATCH_BYTES (16 * 1024 * 1024)
+
+struct MeterIngest
+{
+	MeterBatch	batch;
+	const MeterOrganization *organization;
+	MeterIngestEmit emit;
+	void	   *arg;
+	int			ordinal;
+	size_t		bytes;
+};
+
+static uint32
+series_hash(const void *key, Size keysize)
+{
+	return (uint32) (*(MeterSeries *const *) key)->hash;
+}
+
+static int
+series_match(const void *a, const void *b, Size keysize)
+{
+	return !meter_series_same(*(MeterSeries *const *) a, *(MeterSeries *const *) b);
+}
+
+/* The status as it is written. */
+const char *
+meter_status_name(MeterStatus status)
+{
+	static const char *const names[] = {
+		"accepted", "duplicate", "conflict", "unmatched", "rejected"
+	};
+
+	return names[status];
+}
+
+/* Ready an empty batch. */
+static void
+reset_batch(MeterIngest *ingest)
+{
+	MeterBatch *batch = &ingest->batch;
+
+	MemoryContextReset(batch->context);
+	memset(&batch->doc, 0, sizeof(MeterJson));
+	batch->nevents = batch->events_size = 0;
+	batch->ncontributions = batch->contributions_size = 0;
+	batch->nseries = batch->series_size = 0;
+	batch->series_index = NULL;
+	ingest->bytes = 0;
+}
+
+/* Begin ingestion; see ingest.h. */
+MeterIngest *
+meter_ingest_begin(const pg_uuid_t *organization, MeterIngestEmit emit, void *arg)
+{
+	MeterIngest *ingest = palloc0(sizeof(MeterIngest));
+
+	meter_lock_definitions_shared(organization);
+	meter_cache_refresh();
+	ingest->organization = meter_cache_organization(organization);
+	if (ingest->organization == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("organization %s does not exist",
+						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(organization))))));
+	ingest->emit = emit;
+	ingest->arg = arg;
+	ingest->batch.organization = *organization;
+	ingest->batch.received_at = GetCurrentTimestamp();
+	ingest->batch.context = AllocSetContextCreate(CurrentMemoryContext, "meter batch",
+												  ALLOCSET_DEFAULT_SIZES);
+	reset_batch(ingest);
+	return ingest;
+}
+
+/* Room for one more in an array that grows by doubling. */
+static void *
+grow(void *array, int used, int *size, Size item, int initial)
+{
+	if (used < *size)
+		return array;
+	*size = *size ? *size * 2 : initial;
+	return array ? repalloc_huge(array, *size * item) : palloc_extended(*size * item, MCXT_ALLOC_HUGE);
+}
+
+static MeterError *
+copy_error(const MeterError *err)
+{
+	return memcpy(palloc(sizeof(MeterError)), err, sizeof(MeterError));
+}
+
+/* The batch's number of a series, added where it is new. */
+static int
+add_series(MeterBatch *batch, const MeterSeries *series)
+{
+	MeterSeries *key = (MeterSeries *) series;
+	struct
+	{
+		MeterSeries *key;
+		int			number;
+	}		   *item;
+	bool		found;
+
+	if (batch->series_index == NULL)
+	{
+		HASHCTL		ctl = {
+			.keysize = sizeof(MeterSeries *), .entrysize = sizeof(*item),
+			.hash = series_hash, .match = series_match, .hcxt = batch->context
+		};
+
+		batch->series_index = hash_create("meter batch series", 256, &ctl,
+										  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	}
+	item = hash_search(batch->series_index, &key, HASH_FIND, NULL);
+	if (item)
+		return item->number;
+	/* the index points to a copy that does not move when the array grows */
+	key = memcpy(palloc(sizeof(MeterSeries)), series, sizeof(MeterSeries));
+	item = hash_search(batch->series_index, &key, HASH_ENTER, &found);
+	item->number = batch->nseries;
+	batch->series = grow(batch->series, batch->nseries, &batch->series_size, sizeof(MeterSeries), 256);
+	batch->series[batch->nseries] = *series;
+	return batch->nseries++;
+}
+
+/* What the event is to one meter that listens. */
+static void
+measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter, const MeterPlan *plan)
+{
+	MeterEvent *event = &batch->events[event_number];
+	MeterContribution *c;
+	MeterSeries series;
+	MeterError	err;
+	MeterVerdict verdict;
+
+	batch->contributions = grow(batch->contributions, batch->ncontributions,
+								&batch->contributions_size, sizeof(MeterContribution), 1024);
+	c = &batch->contributions[batch->ncontributions++];
+	memset(c, 0, sizeof(*c));
+	event->ncontributions++;
+	c->event = event_number;
+	c->meter = meter;
+	c->plan = plan;
+	verdict = meter_measure(plan, &batch->doc, batch->data, &c->measure, &err);
+	if (verdict == METER_COUNTED &&
+		!meter_measure_series(plan, &batch->doc, batch->data, event->subject, &series, &err))
+		verdict = METER_REJECTED;
+	switch (verdict)
+	{
+		case METER_COUNTED:
+			c->outcome = METER_OUTCOME_COUNTED;
+			c->series = add_series(batch, &series);
+			break;
+		case METER_FILTERED:
+			c->outcome = METER_OUTCOME_FILTERED;
+			break;
+		case METER_REJECTED:
+			c->outcome = METER_OUTCOME_REJECTED;
+			c->error = copy_error(&err);
+			break;
+	}
+}
+
+/* Measure the event for whoever listens, and settle what can be settled. */
+static void
+measure_event(MeterBatch *batch, int event_number)
+{
+	MeterEvent *event = &batch->events[event_number];
+	const MeterListeners *listeners = meter_cache_listeners(&batch->organization,
+															event->type.data, event->type.len);
+	bool		keyed = event->id.data != NULL;
+	int			counted = 0;
+	int			rejected = 0;
+
+	for (int i = 0; i < listeners->nmeters; i++)
+	{
+		const MeterEntry *meter = listeners->meters[i];
+		const MeterPlan *plan = meter_entry_version(meter, event->time);
+
+		if (plan == NULL || meter->archived || (event->target && event->target != meter))
+			continue;
+		measure_for(batch, event_number, meter, plan);
+	}
+	for (int i = event->first; i < batch->ncontributions; i++)
+	{
+		const MeterContribution *c = &batch->contributions[i];
+
+		counted += c->outcome == METER_OUTCOME_COUNTED;
+		rejected += c->outcome == METER_OUTCOME_REJECTED;
+		keyed |= c->plan->dedup_path != NULL;
+	}
+	if (!keyed)
+	{
+		MeterError	err;
+
+		meter_error_set(&err, "MISSING_ID", "an event needs an id, unless a meter has a dedup_key_path");
+		meter_error_prepend(&err, "id", 2);
+		event->error = copy_error(&err);
+		event->status = METER_STATUS_REJECTED;
+		event->ncontributions = 0;
+		batch->ncontributions = event->first;
+	}
+	else if (event->ncontributions == 0)
+		event->status = METER_STATUS_UNMATCHED;
+	else if (rejected > 0 && counted == 0)
+		event->status = METER_STATUS_REJECTED;
+	else
+		event->status = METER_STATUS_ACCEPTED;
+}
+
+static void process_batch(MeterIngest *ingest);
+
+/* Add one event; see ingest.h. */
+void
+meter_ingest_add(MeterIngest *ingest, MeterText raw)
+{
+	MeterBatch *batch = &ingest->batch;
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+	MeterEvent *event;
+	MeterError	err;
+
+	CHECK_FOR_INTERRUPTS();
+	batch->events = grow(batch->events, batch->nevents, &batch->events_size, sizeof(MeterEvent), 64);
+	event = &batch->events[batch->nevents++];
+	memset(event, 0, sizeof(*event));
+	event->ordinal = ++ingest->ordinal;
+	event->raw = raw;
+	event->first = batch->ncontributions;
+	if (meter_envelope_read(batch, event, &err))
+	{
+		event->seq = meter_event_next_seq();
+		measure_event(batch, batch->nevents - 1);
+	}
+	else
+	{
+		event->status = METER_STATUS_REJECTED;
+		event->error = copy_error(&err);
+		/* its envelope is not to be relied on */
+		event->id.data = NULL;
+	}
+	MemoryContextSwitchTo(old);
+
+	ingest->bytes += raw.len;
+	if (batch->nevents >= BATCH_EVENTS || ingest->bytes >= BATCH_BYTES)
+		process_batch(ingest);
+}
+
+/* The envelope's key: type, source and id, which hold no control characters. */
+static MeterText
+envelope_key(const MeterEvent *event)
+{
+	int			len = event->type.len + event->source.len + event->id.len + 2;
+	char	   *key = palloc(len);
+	char	   *p = key;
+
+	memcpy(p, event->type.data, event->type.len);
+	p += event->type.len;
+	*p++ = '\x1F';
+	if (event->source.data)
+		memcpy(p, event->source.data, event->source.len);
+	p += event->source.len;
+	*p++ = '\x1F';
+	memcpy(p, event->id.data, event->id.len);
+	return (MeterText) {key, len};
+}
+
+static MeterError *
+key_conflict(void)
+{
+	MeterError	err;
+
+	meter_error_set(&err, "KEY_CONFLICT", "this key was counted before with another payload");
+	return copy_error(&err);
+}
+
+/* Give the status of its key to an event whose key was there. */
+static void
+settle_by_key(MeterEvent *event, MeterKeyState state)
+{
+	if (state == METER_KEY_NEW)
+		return;
+	event->status = state == METER_KEY_CONFLICT ? METER_STATUS_CONFLICT : METER_STATUS_DUPLICATE;
+	event->error = state == METER_KEY_CONFLICT ? key_conflict() : NULL;
+}
+
+/*
+ * Claim the envelope keys of what will be stored (claim true), or look up those
+ * of what a meter rejected.
+ */
+static void
+settle_envelopes(MeterBatch *batch, bool claim)
+{
+	MeterKey   *keys = palloc(Max(batch->nevents, 1) * sizeof(MeterKey));
+	int		   *owners = palloc(Max(batch->nevents, 1) * sizeof(int));
+	int			n = 0;
+
+	for (int i = 0; i < batch->nevents; i++)
+	{
+		const MeterEvent *event = &batch->events[i];
+
+		if (event->id.data == NULL || (event->status == METER_STATUS_REJECTED) == claim)
+			continue;
+		keys[n] = (MeterKey) {
+			.key = envelope_key(event), .payload_hash = event->payload_hash,
+				.time = event->time, .seq = event->seq
+		};
+		owners[n++] = i;
+	}
+	if (n == 0)
+		return;
+	if (claim)
+		meter_key_claim(&batch->organization, keys, n);
+	else
+		meter_key_look_up(&batch->organization, keys, n);
+	for (int i = 0; i < n; i++)
+		settle_by_key(&batch->events[owners[i]], keys[i].state);
+}
+
+/* Claim the keys of meters with a dedup_key_path for the events that are new. */
+static void
+claim_meter_keys(MeterBatch *batch)
+{
+	MeterKey   *keys = NULL;
+	int		   *owners = NULL;
+	int			n = 0;
+
+	for (int i = 0; i < batch->ncontributions; i++)
+	{
+		const MeterContribution *c = &batch->contributions[i];
+		const MeterEvent *event = &batch->events[c->event];
+
+		if (c->plan->dedup_path == NULL || c->outcome != METER_OUTCOME_COUNTED ||
+			event->status != METER_STATUS_ACCEPTED)
+			continue;
+		if (keys == NULL)
+		{
+			keys = palloc((batch->ncontributions - i) * sizeof(MeterKey));
+			owners = palloc((batch->ncontributions - i) * sizeof(int));
+		}
+		keys[n] = (MeterKey) {
+			.space = c->meter->meter_no, .key = c->measure.dedup_key,
+				.payload_hash = event->payload_hash, .time = event->time, .seq = event->seq
+		};
+		owners[n++] = i;
+	}
+	if (n == 0)
+		return;
+	meter_key_claim(&batch->organization, keys, n);
+	for (int i = 0; i < n; i++)
+	{
+		MeterContribution *c = &batch->contributions[owners[i]];
+
+		if (keys[i].state == METER_KEY_DUPLICATE)
+			c->outcome = METER_OUTCOME_DUPLICATE;
+		else if (keys[i].state == METER_KEY_CONFLICT)
+		{
+			c->outcome = METER_OUTCOME_CONFLICT;
+			c->error = key_conflict();
+		}
+	}
+}
+
+/* With every key settled, what became of each event that looked acceptable. */
+static void
+settle_statuses(MeterBatch *batch)
+{
+	for (int i = 0; i < batch->nevents; i++)
+	{
+		MeterEvent *event = &batch->events[i];
+		int			outcomes[METER_OUTCOME_CONFLICT + 1] = {0};
+
+		if (event->status == METER_STATUS_DUPLICATE || event->status == METER_STATUS_CONFLICT)
+		{
+			for (int c = event->first; c < event->first + event->ncontributions; c++)
+				batch->contributions[c].outcome = METER_OUTCOME_DUPLICATE;
+			continue;
+		}
+		for (int c = event->first; c < event->first + event->ncontributions; c++)
+		{
+			outcomes[batch->contributions[c].outcome]++;
+			if (event->error == NULL)
+				event->error = batch->contributions[c].error;
+		}
+		if (event->status != METER_STATUS_ACCEPTED)
+			continue;
+		if (outcomes[METER_OUTCOME_COUNTED] == 0 && outcomes[METER_OUTCOME_FILTERED] == 0)
+			settle_by_key(event, outcomes[METER_OUTCOME_CONFLICT] > 0 ?
+						  METER_KEY_CONFLICT : METER_KEY_DUPLICATE);
+		else if (event->error)
+		{
+			MeterError	err;
+
+			meter_error_set(&err, "PARTIAL", "not counted by %d of %d meters",
+							outcomes[METER_OUTCOME_REJECTED] + outcomes[METER_OUTCOME_CONFLICT],
+							event->ncontributions);
+			event->error = copy_error(&err);
+		}
+	}
+}
+
+/* The versions that counted an event, as an array literal. */
+static MeterText
+counted_versions(const MeterBatch *batch, const MeterEvent *event)
+{
+	char	   *text = palloc(event->ncontributions * 12 + 3);
+	char	   *p = text;
+
+	*p++ = '{';
+	for (int i = event->first; i < event->first + event->ncontributions; i++)
+	{
+		const MeterContribution *c = &batch->contributions[i];
+
+		if (c->outcome != METER_OUTCOME_COUNTED)
+			continue;
+		if (p[-1] != '{')
+			*p++ = ',';
+		p += pg_ltoa(c->plan->version_id, p);
+	}
+	*p++ = '}';
+	return (MeterText) {text, p - text};
+}
+
+static void
+append_events(MeterBatch *batch)
+{
+	MeterEventRow *rows = palloc(batch->nevents * sizeof(MeterEventRow));
+	int			n = 0;
+
+	for (int i = 0; i < batch->nevents; i++)
+	{
+		const MeterEvent *event = &batch->events[i];
+
+		if (event->status != METER_STATUS_ACCEPTED && event->status != METER_STATUS_UNMATCHED)
+			continue;
+		rows[n++] = (MeterEventRow) {
+			.time = event->time, .seq = event->seq, .type = event->type,
+				.source = event->source, .id = event->id, .subject = event->subject,
+				.meter_id = event->target ? &event->target->id : NULL,
+				.versions = counted_versions(batch, event), .data = event->data
+		};
+	}
+	meter_event_append(&batch->organization, batch->received_at, rows, n);
+}
+
+/* Number the series of what is counted; of the others they may not exist. */
+static void
+number_series(MeterBatch *batch)
+{
+	int		   *moved = palloc(Max(batch->nseries, 1) * sizeof(int));
+	MeterSeries *used = palloc(Max(batch->nseries, 1) * sizeof(MeterSeries));
+	int			n = 0;
+
+	memset(moved, -1, batch->nseries * sizeof(int));
+	for (int i = 0; i < batch->ncontributions; i++)
+	{
+		MeterContribution *c = &batch->contributions[i];
+
+		if (c->outcome != METER_OUTCOME_COUNTED)
+			continue;
+		if (moved[c->series] < 0)
+		{
+			moved[c->series] = n;
+			used[n++] = batch->series[c->series];
+		}
+		c->series = moved[c->series];
+	}
+	batch->series = used;
+	batch->nseries = n;
+	meter_series_resolve(&batch->organization, used, n);
+}
+
+static MeterRejectedRow
+rejected_row(const MeterEvent *event, const MeterEntry *meter, const char *status, const MeterError *err)
+{
+	return (MeterRejectedRow) {
+		.meter_id = meter ? &meter->id : NULL, .status = status, .code = err->code,
+			.pointer = err->pointer, .message = err->message, .payload = event->raw
+	};
+}
+
+/* Keep whole what was not counted, once for each meter that rejected it. */
+static void
+keep_rejections(MeterBatch *batch)
+{
+	int			size = batch->nevents + batch->ncontributions;
+	MeterRejectedRow *rows = palloc(size * sizeof(MeterRejectedRow));
+	int			n = 0;
+
+	for (int i = 0; i < batch->nevents; i++)
+	{
+		const MeterEvent *event = &batch->events[i];
+		bool		by_meter = false;
+
+		for (int j = event->first; j < event->first + event->ncontributions; j++)
+		{
+			const MeterContribution *c = &batch->contributions[j];
+
+			if (c->outcome != METER_OUTCOME_REJECTED && c->outcome != METER_OUTCOME_CONFLICT)
+				continue;
+			by_meter = true;
+			rows[n++] = rejected_row(event, c->meter, c->outcome == METER_OUTCOME_CONFLICT ?
+									 "conflict" : "rejected", c->error);
+		}
+		if (!by_meter && (event->status == METER_STATUS_REJECTED || event->status == METER_STATUS_CONFLICT))
+			rows[n++] = rejected_row(event, NULL, meter_status_name(event->status), event->error);
+	}
+	meter_rejected_append(&batch->organization, batch->received_at, rows, n);
+}
+
+/* settings.partial = false: one bad event fails all. */
+static void
+refuse_bad_events(const MeterBatch *batch)
+{
+	for (int i = 0; i < batch->nevents; i++)
+	{
+		const MeterEvent *event = &batch->events[i];
+
+		if (event->status == METER_STATUS_REJECTED || event->status == METER_STATUS_CONFLICT ||
+			(event->error && strcmp(event->error->code, "PARTIAL") == 0))
+			meter_error_throw(event->error, ERRCODE_DATA_EXCEPTION,
+							  psprintf("event %d is %s, and batches are all or nothing here",
+									   event->ordinal, meter_status_name(event->status)));
+	}
+}
+
+/* Take a whole batch through the engine and emit it. */
+static void
+process_batch(MeterIngest *ingest)
+{
+	MeterBatch *batch = &ingest->batch;
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+
+	settle_envelopes(batch, false);
+	settle_envelopes(batch, true);
+	claim_meter_keys(batch);
+	settle_statuses(batch);
+	if (!ingest->organization->partial)
+		refuse_bad_events(batch);
+	number_series(batch);
+	append_events(batch);
+	meter_batch_roll_up(batch);
+	keep_rejections(batch);
+	MemoryContextSwitchTo(old);
+
+	for (int i = 0; i < batch->nevents; i++)
+		ingest->emit(ingest->arg, &batch->events[i]);
+	reset_batch(ingest);
+}
+
+/* Process what is left; see ingest.h. */
+void
+meter_ingest_finish(MeterIngest *ingest)
+{
+	if (ingest->batch.nevents > 0)
+		process_batch(ingest);
+	MemoryContextDelete(ingest->batch.context);
+}

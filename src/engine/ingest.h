@@ -1,0 +1,32 @@
+/*
+ * ingest.h
+ *		Ingestion: events in, one status each out.
+ */
+#ifndef METER_ENGINE_INGEST_H
+#define METER_ENGINE_INGEST_H
+
+#include "engine/batch.h"
+
+/* The status as it is written: accepted, duplicate ... */
+extern const char *meter_status_name(MeterStatus status);
+
+/* Called for each event, in order, when its status is settled. */
+typedef void (*MeterIngestEmit) (void *arg, const MeterEvent *event);
+
+typedef struct MeterIngest MeterIngest;
+
+/*
+ * Begin, between SPI_connect and SPI_finish; raises 42704 where there is no
+ * such organization.  Lives in the current memory context.
+ */
+extern MeterIngest *meter_ingest_begin(const pg_uuid_t *organization,
+									   MeterIngestEmit emit, void *arg);
+
+/* Add one event, JSON text that must stay until it is emitted.  A full batch is
+ * processed at once, so memory is bounded whatever the caller brings. */
+extern void meter_ingest_add(MeterIngest *ingest, MeterText raw);
+
+/* Process what is left. */
+extern void meter_ingest_finish(MeterIngest *ingest);
+
+#endif							/* METER_ENGINE_INGEST_H */

@@ -1,0 +1,87 @@
+/*
+ * ingest.c
+ *		SQL: meter.ingest(organization_id, events).
+ */
+#include "engine/ingest.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+#include "engine/spi.h"
+
+/* Write an event's row of the result. */
+static void
+emit_row(void *arg, const MeterEvent *event)
+{
+	ReturnSetInfo *rsinfo = arg;
+	Datum		values[5];
+	bool		nulls[5] = {false};
+	const MeterError *err = event->error;
+
+	values[0] = Int32GetDatum(event->ordinal);
+	values[1] = meter_spi_text(event->id, &nulls[1]);
+	values[2] = CStringGetTextDatum(meter_status_name(event->status));
+	nulls[3] = nulls[4] = err == NULL;
+	if (err)
+	{
+		values[3] = CStringGetTextDatum(err->code);
+		values[4] = CStringGetTextDatum(err->message);
+	}
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* Add each element of an array, or the one value there is. */
+static void
+add_events(MeterIngest *ingest, const char *text, size_t len)
+{
+	size_t		pos = 0;
+
+	while (pos < len && strchr(" \t\r\n", text[pos]) != NULL)
+		pos++;
+	if (pos >= len || text[pos] != '[')
+	{
+		size_t		end = meter_json_skip(text, len, pos);
+
+		meter_ingest_add(ingest, (MeterText) {text + pos, (int) (end - pos)});
+		return;
+	}
+	for (pos++;;)
+	{
+		size_t		end;
+
+		while (pos < len && strchr(" \t\r\n,", text[pos]) != NULL)
+			pos++;
+		if (pos >= len || text[pos] == ']')
+			return;
+		end = meter_json_skip(text, len, pos);
+		meter_ingest_add(ingest, (MeterText) {text + pos, (int) (end - pos)});
+		pos = end;
+	}
+}
+
+PG_FUNCTION_INFO_V1(meter_ingest);
+
+/* meter.ingest(organization_id, events) */
+Datum
+meter_ingest(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	text	   *events;
+	MeterIngest *ingest;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", PG_ARGISNULL(0) ? "organization_id" : "events")));
+	events = PG_GETARG_TEXT_PP(1);
+
+	SPI_connect();
+	ingest = meter_ingest_begin(PG_GETARG_UUID_P(0), emit_row, rsinfo);
+	add_events(ingest, VARDATA_ANY(events), VARSIZE_ANY_EXHDR(events));
+	meter_ingest_finish(ingest);
+	SPI_finish();
+	return (Datum) 0;
+}

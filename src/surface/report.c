@@ -1,0 +1,292 @@
+/*
+ * report.c
+ *		SQL: meter.report_usage(organization_id, report, idempotency_key).
+ *
+ * A report is turned into an event aimed at its meter and goes the way of any
+ * other event: the value is put where the meter's value_field looks for it,
+ * beside the metadata.
+ */
+#include "engine/ingest.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+
+#include "engine/spi.h"
+
+#define MAX_IDEMPOTENCY_KEY 255
+
+typedef struct Report
+{
+	MeterJson  *doc;
+	int			value;
+	int			customer;
+	int			meter;
+	int			timestamp;
+	int			metadata;
+} Report;
+
+static void
+bad_report(const char *key, const char *code, const char *message)
+{
+	MeterError	err;
+
+	meter_error_set(&err, code, "%s", message);
+	if (key)
+		meter_error_prepend(&err, key, strlen(key));
+	meter_error_throw(&err, ERRCODE_INVALID_PARAMETER_VALUE, "invalid usage report");
+}
+
+/* A member, -1 where it is missing or null. */
+static int
+report_member(const MeterJson *doc, const char *key)
+{
+	int			node = meter_json_member(doc, 0, key, strlen(key));
+
+	return node >= 0 && doc->nodes[node].type == METER_JSON_NULL ? -1 : node;
+}
+
+static void
+require_string(const Report *report, int node, const char *key)
+{
+	if (node >= 0 && report->doc->nodes[node].type != METER_JSON_STRING)
+		bad_report(key, "INVALID_TYPE", "expected a string");
+}
+
+/* Check the report's shape. */
+static void
+read_report(Report *report, MeterJson *doc)
+{
+	static const char *const known[] = {
+		"value", "customerId", "meterId", "meterName", "timestamp", "metadata"
+	};
+	MeterJsonMember *members;
+	int			n;
+	int			by_name;
+
+	report->doc = doc;
+	if (doc->nodes[0].type != METER_JSON_OBJECT)
+		bad_report(NULL, "INVALID_TYPE", "expected an object");
+	n = meter_json_members(doc, 0, &members);
+	for (int i = 0; i < n; i++)
+	{
+		char	   *key = pnstrdup(members[i].key, members[i].keylen);
+		bool		found = false;
+
+		for (int k = 0; k < lengthof(known); k++)
+			found |= strcmp(known[k], key) == 0;
+		if (!found)
+			bad_report(key, "UNKNOWN_KEY", "expected value, customerId, meterId, meterName, timestamp and metadata only");
+	}
+	report->value = report_member(doc, "value");
+	report->customer = report_member(doc, "customerId");
+	report->meter = report_member(doc, "meterId");
+	by_name = report_member(doc, "meterName");
+	report->timestamp = report_member(doc, "timestamp");
+	report->metadata = report_member(doc, "metadata");
+	if (report->value < 0)
+		bad_report("value", "MISSING_VALUE", "a report needs a value, a number");
+	if (report->meter < 0 && by_name < 0)
+		bad_report("meterId", "METER_IDENTIFIER_REQUIRED", "a report needs meterId or meterName");
+	require_string(report, report->meter, "meterId");
+	require_string(report, by_name, "meterName");
+	require_string(report, report->customer, "customerId");
+	require_string(report, report->timestamp, "timestamp");
+	if (report->metadata >= 0 && doc->nodes[report->metadata].type != METER_JSON_OBJECT)
+		bad_report("metadata", "INVALID_TYPE", "expected an object");
+	if (report->meter < 0)
+		report->meter = by_name;
+}
+
+/* Which meter, by id, key or name. */
+static const MeterEntry *
+find_meter(const pg_uuid_t *organization, const Report *report)
+{
+	int			len;
+	const char *name = meter_json_string(report->doc, report->meter, &len);
+	const MeterEntry *meter = meter_cache_meter_by_name(organization, name, len);
+
+	if (meter == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("meter \"%.*s\" does not exist", len, name),
+				 errdetail("METER_NOT_FOUND.")));
+	if (meter->archived)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("meter \"%s\" is archived", meter->key),
+				 errdetail("METER_ARCHIVED.")));
+	return meter;
+}
+
+static void
+append_raw(StringInfo buf, const MeterJson *doc, int node)
+{
+	const MeterJsonNode *n = &doc->nodes[node];
+	int			quote = n->type == METER_JSON_STRING ? 1 : 0;
+
+	appendBinaryStringInfo(buf, doc->text + n->off - quote, n->len + 2 * quote);
+}
+
+/* The report's data: its metadata, and the value where the meter looks for it. */
+static void
+append_data(StringInfo buf, const Report *report, const MeterPath *path)
+{
+	const MeterJson *doc = report->doc;
+	MeterJsonMember *members = NULL;
+	int			n = report->metadata >= 0 ? meter_json_members(doc, report->metadata, &members) : 0;
+	bool		first = true;
+
+	appendStringInfoChar(buf, '{');
+	for (int i = 0; i < n; i++)
+	{
+		MeterJsonType type = doc->nodes[members[i].value].type;
+
+		if (type == METER_JSON_ARRAY || type == METER_JSON_OBJECT || type == METER_JSON_NULL)
+			bad_report("metadata", "INVALID_TYPE", psprintf("\"%.*s\": expected a string, a number or a boolean",
+															members[i].keylen, members[i].key));
+		if (path && path->steps[0].namelen == members[i].keylen &&
+			memcmp(path->steps[0].name, members[i].key, members[i].keylen) == 0)
+			bad_report("metadata", "INVALID_COMBINATION",
+					   psprintf("\"%.*s\" is where the meter reads the value",
+								members[i].keylen, members[i].key));
+		if (!first)
+			appendStringInfoChar(buf, ',');
+		first = false;
+		escape_json(buf, pnstrdup(members[i].key, members[i].keylen));
+		appendStringInfoChar(buf, ':');
+		append_raw(buf, doc, members[i].value);
+	}
+	if (path)
+	{
+		if (!first)
+			appendStringInfoChar(buf, ',');
+		for (int s = 0; s < path->nsteps; s++)
+		{
+			if (s > 0)
+				appendStringInfoChar(buf, '{');
+			escape_json(buf, path->steps[s].name);
+			appendStringInfoChar(buf, ':');
+		}
+		append_raw(buf, doc, report->value);
+		for (int s = 1; s < path->nsteps; s++)
+			appendStringInfoChar(buf, '}');
+	}
+	appendStringInfoChar(buf, '}');
+}
+
+/* The report as an event. */
+static MeterText
+report_event(const Report *report, const MeterEntry *meter, const char *key)
+{
+	const MeterPlan *plan = meter->versions[meter->nversions - 1];
+	const MeterPath *path = plan->value_path;
+	StringInfoData buf;
+
+	for (int s = 0; path && s < path->nsteps; s++)
+	{
+		if (path->steps[s].name == NULL)
+			bad_report("value", "INVALID_COMBINATION", "the meter's value_field leads into an array: use meter.ingest");
+	}
+	if (path && path->nsteps == 0)
+		path = NULL;
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "{\"source\":\"report_usage\",\"id\":");
+	escape_json(&buf, key);
+	appendStringInfoString(&buf, ",\"meter\":");
+	escape_json(&buf, meter->key);
+	if (report->customer >= 0)
+	{
+		appendStringInfoString(&buf, ",\"subject\":");
+		append_raw(&buf, report->doc, report->customer);
+	}
+	if (report->timestamp >= 0)
+	{
+		appendStringInfoString(&buf, ",\"time\":");
+		append_raw(&buf, report->doc, report->timestamp);
+	}
+	appendStringInfoString(&buf, ",\"data\":");
+	append_data(&buf, report, path);
+	appendStringInfoChar(&buf, '}');
+	return (MeterText) {buf.data, buf.len};
+}
+
+typedef struct ReportResult
+{
+	MeterStatus status;
+	int64		seq;
+	MemoryContext context;
+	MeterError *error;
+	char	   *answer;
+} ReportResult;
+
+/* Keep the one event's status; what it points to goes with the batch. */
+static void
+keep_result(void *arg, const MeterEvent *event)
+{
+	ReportResult *result = arg;
+	MemoryContext old = MemoryContextSwitchTo(result->context);
+
+	result->status = event->status;
+	result->seq = event->seq;
+	if (event->error)
+	{
+		result->error = palloc(sizeof(MeterError));
+		*result->error = *event->error;
+		result->error->message = pstrdup(event->error->message);
+		result->error->pointer = event->error->pointer ? pstrdup(event->error->pointer) : NULL;
+	}
+	MemoryContextSwitchTo(old);
+}
+
+PG_FUNCTION_INFO_V1(meter_report_usage);
+
+/* meter.report_usage(organization_id, report, idempotency_key) */
+Datum
+meter_report_usage(PG_FUNCTION_ARGS)
+{
+	char	   *key = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	Jsonb	   *body;
+	ReportResult result = {.context = CurrentMemoryContext};
+	Report		report;
+	MeterIngest *ingest;
+	char	   *text;
+	StringInfoData answer;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", PG_ARGISNULL(0) ? "organization_id" : "report")));
+	if (key == NULL || key[0] == '\0' || strlen(key) > MAX_IDEMPOTENCY_KEY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a usage report needs an idempotency key of 1 to 255 bytes"),
+				 errdetail("IDEMPOTENCY_KEY_REQUIRED.")));
+	body = PG_GETARG_JSONB_P(1);
+	text = JsonbToCString(NULL, &body->root, VARSIZE(body));
+	read_report(&report, meter_json_parse_or_throw(text, strlen(text), "invalid usage report"));
+
+	SPI_connect();
+	ingest = meter_ingest_begin(PG_GETARG_UUID_P(0), keep_result, &result);
+	meter_ingest_add(ingest, report_event(&report, find_meter(PG_GETARG_UUID_P(0), &report), key));
+	meter_ingest_finish(ingest);
+	SPI_finish();
+
+	/* an error takes the kept rejection back too: the caller has it instead */
+	if (result.status == METER_STATUS_REJECTED)
+		meter_error_throw(result.error, ERRCODE_INVALID_PARAMETER_VALUE, "usage report rejected");
+	if (result.status == METER_STATUS_CONFLICT)
+		meter_error_throw(result.error, ERRCODE_UNIQUE_VIOLATION, "usage report refused");
+
+	initStringInfo(&answer);
+	if (result.status == METER_STATUS_DUPLICATE)
+	{
+		appendStringInfoString(&answer, "{\"status\":\"duplicate\",\"idempotencyKey\":");
+		escape_json(&answer, key);
+		appendStringInfoChar(&answer, '}');
+	}
+	else
+		appendStringInfo(&answer, "{\"status\":\"queued\",\"requestId\":\"" INT64_FORMAT "\"}", result.seq);
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(answer.data));
+}
