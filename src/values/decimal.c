@@ -354,6 +354,55 @@ meter_decimal_mul(const MeterDecimal *a, const MeterDecimal *b, MeterDecimal *ou
 		compute_big(numeric_mul, a, b, out);
 }
 
+/* Decimals that are shown. */
+int
+meter_decimal_scale(const MeterDecimal *a)
+{
+	NumericParts parts;
+
+	if (a->big == NULL)
+		return a->scale;
+	numeric_parts(a->big, &parts);
+	return parts.scale;
+}
+
+/* Is the last decimal something else than zero? */
+bool
+meter_decimal_is_trimmed(const MeterDecimal *a)
+{
+	if (a->big)
+		return meter_decimal_scale(a) ==
+			DatumGetInt32(DirectFunctionCall1(numeric_min_scale, NumericGetDatum(a->big)));
+	if (a->scale == 0)
+		return true;
+	if ((int64) a->mantissa == a->mantissa)
+		return (int64) a->mantissa % 10 != 0;
+	return a->mantissa % 10 != 0;
+}
+
+/* The same value without zeros behind its last decimal. */
+void
+meter_decimal_trim(const MeterDecimal *a, MeterDecimal *out)
+{
+	int128		mantissa = a->mantissa;
+	int			scale = a->scale;
+
+	if (a->big)
+	{
+		meter_decimal_from_result(out, DirectFunctionCall1(numeric_trim_scale,
+														   NumericGetDatum(a->big)));
+		return;
+	}
+	if (mantissa == 0)
+		scale = 0;
+	while (scale > 0 && mantissa % 10 == 0)
+	{
+		mantissa /= 10;
+		scale--;
+	}
+	meter_decimal_set(out, mantissa, scale);
+}
+
 /* -1, 0 or 1. */
 int
 meter_decimal_cmp(const MeterDecimal *a, const MeterDecimal *b)

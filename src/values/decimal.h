@@ -58,6 +58,13 @@ extern Numeric meter_decimal_to_numeric(const MeterDecimal *d);
 extern void meter_decimal_add(const MeterDecimal *a, const MeterDecimal *b, MeterDecimal *out);
 extern void meter_decimal_sub(const MeterDecimal *a, const MeterDecimal *b, MeterDecimal *out);
 extern void meter_decimal_mul(const MeterDecimal *a, const MeterDecimal *b, MeterDecimal *out);
+/* The display scale: decimals that are shown. */
+extern int	meter_decimal_scale(const MeterDecimal *a);
+
+/* The same value without zeros behind its last decimal. */
+extern void meter_decimal_trim(const MeterDecimal *a, MeterDecimal *out);
+extern bool meter_decimal_is_trimmed(const MeterDecimal *a);
+
 extern int	meter_decimal_cmp(const MeterDecimal *a, const MeterDecimal *b);
 extern int	meter_decimal_sign(const MeterDecimal *a);
 extern uint64 meter_decimal_hash(const MeterDecimal *a);	/* agrees with cmp */

@@ -4,12 +4,17 @@
  *		aggregation can be read from it and two of them merged.
  *
  * Merging is associative and commutative.  A state holds only the parts its
- * function needs.  A sample may carry weight -1 (a reversal): count, sum and
- * the unique keys' reference counts go back exactly, and a part may be
- * negative while its other half lies in a state not merged yet.
+ * function needs.  A sample may carry weight -1 (a reversal, with the value,
+ * time, seq and key of the sample it takes back): count, sum, avg, custom,
+ * unique_count, percentile and weighted_sum go back exactly, and a part may be
+ * negative while its other half lies in a state not merged yet.  min, max and
+ * latest forget what they do not show and refuse a reversal: whoever reverses
+ * there recomputes from the events.
  */
 #ifndef METER_VALUES_STATE_H
 #define METER_VALUES_STATE_H
+
+#include "compat.h"
 
 #include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
@@ -65,6 +70,16 @@ extern const char *meter_function_name(MeterFunction function);
 
 /* A new empty state; it and all it grows live in context. */
 extern MeterState *meter_state_create(MeterFunction function, MemoryContext context);
+
+/*
+ * A weighted_sum state that need only ever be read in mode.  A delta state has
+ * a fixed size, but can only be read over a window that holds all its samples;
+ * what meter_state_create makes keeps each sample, and can be read in both
+ * modes and over any window (samples before it are carried in, those behind it
+ * left out).  Merging the two kinds gives a delta state.
+ */
+extern MeterState *meter_state_create_weighted(MeterWeightMode mode, MemoryContext context);
+
 extern void meter_state_add(MeterState *state, const MeterSample *sample);
 extern void meter_state_merge(MeterState *into, const MeterState *from);
 extern MeterFunction meter_state_function(const MeterState *state);
@@ -79,8 +94,29 @@ extern void meter_state_pack(const MeterState *state, StringInfo buf);
 extern MeterState *meter_state_unpack(const char *data, int len, MemoryContext context);
 extern void meter_state_merge_packed(MeterState *into, const char *data, int len);
 
-/* The answer; *isnull for a function that has none over no events.  Raises
- * 22023 where the state does not hold what function needs. */
+/*
+ * A form to read and write, JSON, which gives the same state back.  Reading
+ * raises 22P02 where text is none.  The last one checks what only clients can
+ * get wrong, that keys are text in the server's encoding.
+ */
+extern void meter_state_to_text(const MeterState *state, StringInfo buf);
+extern MeterState *meter_state_from_text(const char *text, int len, MemoryContext context);
+extern void meter_state_check_keys(const MeterState *state);
+
+/*
+ * The level after the last sample of a weighted_sum state: what the next
+ * window carries in.  For delta that is to be added to the state's own carry,
+ * for gauge it replaces it; false where there are no samples.
+ */
+extern bool meter_state_level(const MeterState *state, MeterWeightMode mode, MeterDecimal *out);
+
+/*
+ * The answer; *isnull for a function that has none over no events.  A state
+ * may be read by another function than its own where it holds what that needs:
+ * count from every state, sum, avg and custom from one another, and the level
+ * of a weighted_sum as sum (delta) or latest (gauge); otherwise 22023.  state
+ * NULL stands for no samples; options may be NULL where function needs none.
+ */
 extern Numeric meter_state_result(const MeterState *state, MeterFunction function,
 								  const MeterResultOptions *options, bool *isnull);
 
