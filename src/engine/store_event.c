@@ -40,7 +40,9 @@ meter_event_append(const pg_uuid_t *organization, TimestampTz received_at,
 		"INSERT INTO meter.event"
 		" (organization_id, received_at, \"time\", seq, type, source, id, subject, meter_id, versions, data)"
 		" SELECT $1, $2, u.t, u.q, u.y, u.s, u.i, u.c, u.m, u.v::int[], u.d"
-		" FROM pg_catalog.unnest($3, $4, $5, $6, $7, $8, $9, $10, $11)"
+		" FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), "
+		" pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), "
+		" pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11))"
 		" AS u(t, q, y, s, i, c, m, v, d)",
 		11, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, TEXTARRAYOID,
 			TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, UUIDARRAYOID, TEXTARRAYOID,

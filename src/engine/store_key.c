@@ -79,7 +79,9 @@ insert_keys(const pg_uuid_t *organization, MeterKey **keys, int n)
 		"INSERT INTO meter.event_key"
 		" (organization_id, key_hash, probe, space, payload_hash, \"time\", seq, key)"
 		" SELECT $1, u.h, u.p, u.s, u.y, u.t, u.q, u.k"
-		" FROM pg_catalog.unnest($2, $3, $4, $5, $6, $7, $8) AS u(h, p, s, y, t, q, k)"
+		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), "
+		" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), "
+		" pg_catalog.unnest($8)) AS u(h, p, s, y, t, q, k)"
 		" ON CONFLICT DO NOTHING",
 		8, {UUIDOID, UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8ARRAYOID,
 			TIMESTAMPTZARRAYOID, INT8ARRAYOID, TEXTARRAYOID}

@@ -27,7 +27,8 @@ meter_rejected_append(const pg_uuid_t *organization, TimestampTz received_at,
 		"INSERT INTO meter.rejected_event"
 		" (organization_id, received_at, meter_id, status, code, pointer, message, payload)"
 		" SELECT $1, $2, u.m, u.s, u.c, u.p, u.e, u.d"
-		" FROM pg_catalog.unnest($3, $4, $5, $6, $7, $8) AS u(m, s, c, p, e, d)",
+		" FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), "
+		" pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8)) AS u(m, s, c, p, e, d)",
 		8, {UUIDOID, TIMESTAMPTZOID, UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
 			TEXTARRAYOID, TEXTARRAYOID, JSONARRAYOID}
 	};

@@ -23,7 +23,7 @@ meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas
 {
 	static MeterStatement statement = {
 		"INSERT INTO meter.rollup AS r (organization_id, series_id, hour, stripe, cells)"
-		" SELECT $1, u.s, u.h, $2, u.c FROM pg_catalog.unnest($3, $4, $5) AS u(s, h, c)"
+		" SELECT $1, u.s, u.h, $2, u.c FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5)) AS u(s, h, c)"
 		" ON CONFLICT (organization_id, series_id, hour, stripe)"
 		" DO UPDATE SET cells = meter.rollup_cells(r.cells, excluded.cells)",
 		5, {UUIDOID, INT2OID, INT8ARRAYOID, INT4ARRAYOID, BYTEAARRAYOID}

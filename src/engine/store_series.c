@@ -248,7 +248,8 @@ enter_series(const pg_uuid_t *organization, MeterSeries **list, int n)
 	static MeterStatement statement = {
 		"INSERT INTO meter.series (organization_id, stream_id, content_hash, subject, currency, dimensions)"
 		" SELECT $1, u.t, u.h, u.s, u.c, u.d"
-		" FROM pg_catalog.unnest($2, $3, $4, $5, $6) AS u(t, h, s, c, d)"
+		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), "
+		" pg_catalog.unnest($5), pg_catalog.unnest($6)) AS u(t, h, s, c, d)"
 		" RETURNING series_id",
 		6, {UUIDOID, INT4ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONARRAYOID}
 	};

@@ -134,7 +134,7 @@ append_member(StringInfo buf, HeapTuple row, TupleDesc desc, const char *name, b
 {
 	bool		isnull;
 	Datum		value = SPI_getbinval(row, desc, SPI_fnumber(desc, name), &isnull);
-	char	   *text;
+	char	   *content;
 
 	if (isnull)
 		return;
@@ -142,11 +142,11 @@ append_member(StringInfo buf, HeapTuple row, TupleDesc desc, const char *name, b
 		appendStringInfoChar(buf, ',');
 	escape_json(buf, name);
 	appendStringInfoChar(buf, ':');
-	text = TextDatumGetCString(value);
+	content = TextDatumGetCString(value);
 	if (json)
-		appendStringInfoString(buf, text);
+		appendStringInfoString(buf, content);
 	else
-		escape_json(buf, text);
+		escape_json(buf, content);
 }
 
 /* The event a row stands for: its column event, or the others put together. */
@@ -178,10 +178,10 @@ row_event(HeapTuple row, TupleDesc desc)
 	time = SPI_getbinval(row, desc, SPI_fnumber(desc, "time"), &isnull);
 	if (!isnull)
 	{
-		char		text[METER_TIMESTAMP_LEN];
+		char		when[METER_TIMESTAMP_LEN];
 
-		meter_timestamp_format(DatumGetTimestampTz(time), text);
-		appendStringInfo(&buf, "%s\"time\":\"%s\"", buf.len > 1 ? "," : "", text);
+		meter_timestamp_format(DatumGetTimestampTz(time), when);
+		appendStringInfo(&buf, "%s\"time\":\"%s\"", buf.len > 1 ? "," : "", when);
 	}
 	appendStringInfoChar(&buf, '}');
 	return (MeterText) {buf.data, buf.len};
