@@ -209,6 +209,12 @@ read_text(Compiler *c, int node)
 }
 
 static bool
+read_unit_label(Compiler *c, int node)
+{
+	return check_label(c, node, 80, &c->plan->unit_label);
+}
+
+static bool
 read_uuid(Compiler *c, int node)
 {
 	char	   *text;
@@ -269,7 +275,7 @@ static const struct
 	{"dedup_key_path", read_dedup_key_path},
 	{"window", read_window},
 	{"negative_allowed", read_negative_allowed},
-	{"unit_label", read_text},
+	{"unit_label", read_unit_label},
 	{"unit_currency_field", read_unit_currency_field},
 	{"custom_fields", read_custom_fields},
 	{"product_id", read_uuid},

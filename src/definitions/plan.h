@@ -37,6 +37,7 @@ typedef struct MeterPlan
 	int			ndimensions;
 	MeterDimension *dimensions;
 	bool		negative_allowed;
+	const char *unit_label;		/* or NULL */
 	MeterWindow window;
 
 	/* the version, filled by the cache */

@@ -1,0 +1,405 @@
+/*
+ * usage.c
+ *		Usage: rollups and raw events put together into answers.
+ *
+ * The range is cut into windows, the meter's versions into segments (runs of
+ * versions whose results can be added up).  Each cell of a rollup row belongs
+ * to one version and one quarter of an hour: where the quarter lies whole in a
+ * window, the cell is merged into that window's state.  The quarters that a
+ * window's bound cuts are read from raw events, which are measured by the same
+ * code that measured them when they came.  A version's own bounds cut nothing:
+ * its cells hold only events of its range.
+ *
+ * All reading is by the caller's snapshot, so rollups and events agree.
+ */
+#include "engine/usage.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+#include "engine/cells.h"
+#include "engine/measure.h"
+
+/* Versions whose usage is added up into one row. */
+typedef struct Segment
+{
+	TimestampTz from;
+	TimestampTz to;
+	const MeterPlan *plan;		/* the newest of them */
+} Segment;
+
+typedef struct StateKey
+{
+	int			window;
+	int			group;
+	int			segment;
+} StateKey;
+
+typedef struct StateItem
+{
+	StateKey	key;
+	MeterState *state;
+} StateItem;
+
+typedef struct SeriesItem
+{
+	int64		series_id;
+	int			group;
+} SeriesItem;
+
+typedef struct Usage
+{
+	const MeterUsageRequest *request;
+	MeterTiling tiling;
+	MeterGroups groups;
+	int			nsegments;
+	Segment    *segments;
+	int		   *version_segment;	/* of each of the meter's versions, or -1 */
+	HTAB	   *states;
+	HTAB	   *series;			/* of the stream being read */
+	MemoryContext context;
+	MemoryContext row_context;	/* reset with each row read */
+	MeterJson	doc;
+} Usage;
+
+/* Can results of both be added up? */
+static bool
+agree(const MeterPlan *a, const MeterPlan *b)
+{
+	return a->function == b->function &&
+		strcmp(a->unit_label ? a->unit_label : "", b->unit_label ? b->unit_label : "") == 0 &&
+		a->window.size == b->window.size && a->window.count == b->window.count &&
+		a->window.zone == b->window.zone && a->window.week_start == b->window.week_start &&
+		a->window.has_anchor == b->window.has_anchor && a->window.anchor == b->window.anchor;
+}
+
+/* The meter's versions that lie in the range, as segments. */
+static void
+find_segments(Usage *usage)
+{
+	const MeterUsageRequest *request = usage->request;
+	const MeterEntry *meter = request->meter;
+
+	usage->segments = palloc(Max(meter->nversions, 1) * sizeof(Segment));
+	usage->version_segment = palloc(Max(meter->nversions, 1) * sizeof(int));
+	for (int i = 0; i < meter->nversions; i++)
+	{
+		const MeterPlan *plan = meter->versions[i];
+		Segment    *last = usage->nsegments > 0 ? &usage->segments[usage->nsegments - 1] : NULL;
+		TimestampTz from = Max(plan->effective_from, request->from);
+		TimestampTz to = Min(plan->effective_to, request->to);
+
+		usage->version_segment[i] = -1;
+		if (from >= to)
+			continue;
+		if (last && last->to == from && agree(last->plan, plan))
+		{
+			last->to = to;
+			last->plan = plan;
+		}
+		else
+			usage->segments[usage->nsegments++] = (Segment) {from, to, plan};
+		usage->version_segment[i] = usage->nsegments - 1;
+	}
+}
+
+/* An empty range is one window of no length, of the version that holds it. */
+static void
+empty_range(Usage *usage)
+{
+	const MeterPlan *plan = meter_entry_version(usage->request->meter, usage->request->from);
+
+	if (plan == NULL)
+		return;
+	usage->tiling.nwindows = 1;
+	usage->tiling.bounds[1] = usage->request->to;
+	usage->segments[usage->nsegments++] = (Segment) {usage->request->from, usage->request->to, plan};
+}
+
+/* The meter's version of that id, or -1. */
+static int
+find_version(const Usage *usage, int32 version_id)
+{
+	const MeterEntry *meter = usage->request->meter;
+
+	for (int i = meter->nversions - 1; i >= 0; i--)
+	{
+		if (meter->versions[i]->version_id == version_id)
+			return usage->version_segment[i] >= 0 ? i : -1;
+	}
+	return -1;
+}
+
+/* The state of a window, group and segment. */
+static MeterState *
+find_state(Usage *usage, int window, int group, int segment)
+{
+	StateKey	key = {.window = window, .group = group, .segment = segment};
+	bool		found;
+	StateItem  *item = hash_search(usage->states, &key, HASH_ENTER, &found);
+
+	if (!found)
+		item->state = meter_state_create(usage->segments[segment].plan->function, usage->context);
+	return item->state;
+}
+
+/* Merge the cells of a rollup row where they belong. */
+static void
+visit_rollup(void *arg, int64 series_id, int32 hour, MeterText cells)
+{
+	Usage	   *usage = arg;
+	SeriesItem *series = hash_search(usage->series, &series_id, HASH_FIND, NULL);
+	MeterCell	cell;
+
+	while (meter_cell_next(&cells, &cell))
+	{
+		int			version = find_version(usage, cell.version_id);
+		int			window;
+
+		if (version < 0)
+			continue;
+		window = meter_tiling_quarter(&usage->tiling,
+									  hour * METER_HOUR + cell.quarter * METER_QUARTER);
+		if (window >= 0)
+			meter_state_merge_packed(find_state(usage, window, series->group,
+												usage->version_segment[version]),
+									 cell.state, cell.len);
+	}
+}
+
+/* Read the rollups of one stream. */
+static void
+read_rollups(Usage *usage, int32 stream_id)
+{
+	const MeterUsageRequest *request = usage->request;
+	HASHCTL		ctl = {.keysize = sizeof(int64), .entrysize = sizeof(SeriesItem), .hcxt = usage->context};
+	MeterSeries *list;
+	int			n = meter_series_list(&request->organization, stream_id, request->subject, &list);
+	int64	   *ids = palloc_extended(Max(n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
+	int			nids = 0;
+
+	usage->series = hash_create("meter usage series", Max(n, 16), &ctl,
+								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	for (int i = 0; i < n; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(usage->row_context);
+		int			group = meter_groups_find(&usage->groups, &list[i]);
+		bool		found;
+
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(usage->row_context);
+		CHECK_FOR_INTERRUPTS();
+		if (group < 0)
+			continue;
+		((SeriesItem *) hash_search(usage->series, &list[i].series_id, HASH_ENTER, &found))->group = group;
+		ids[nids++] = list[i].series_id;
+	}
+	meter_rollup_scan(&request->organization, ids, nids, usage->tiling.hour_from,
+					  usage->tiling.hour_to, visit_rollup, usage);
+}
+
+/* Add a raw event as one version counted it. */
+static void
+add_event(Usage *usage, int version, const MeterEventRow *row, int window)
+{
+	const MeterPlan *plan = usage->request->meter->versions[version];
+	MeterMeasure measure;
+	MeterSeries series;
+	MeterError	err;
+	MeterSample sample;
+	int			group;
+	int			data = row->data.data ? 0 : -1;
+
+	if (meter_measure(plan, &usage->doc, data, &measure, &err) != METER_COUNTED ||
+		!meter_measure_series(plan, &usage->doc, data, row->subject, &series, &err))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("event %lld was counted by version %d of meter \"%s\" but cannot be measured by it: %s",
+						(long long) row->seq, plan->version, plan->key, err.message)));
+	group = meter_groups_find(&usage->groups, &series);
+	if (group < 0)
+		return;
+	sample = meter_measure_sample(plan, &measure, row->time, row->seq);
+	meter_state_add(find_state(usage, window, group, usage->version_segment[version]), &sample);
+}
+
+/* Add a raw event of a cut quarter. */
+static void
+visit_event(void *arg, const MeterEventRow *row)
+{
+	Usage	   *usage = arg;
+	int			window = meter_tiling_find(&usage->tiling, row->time);
+	bool		parsed = false;
+	const char *p = row->versions.data;
+
+	/* the array's text, {1,2}, is walked in place */
+	for (const char *end = p + row->versions.len; p < end;)
+	{
+		int32		version_id = 0;
+		int			version;
+
+		while (p < end && (*p < '0' || *p > '9'))
+			p++;
+		if (p == end)
+			break;
+		while (p < end && *p >= '0' && *p <= '9')
+			version_id = version_id * 10 + (*p++ - '0');
+		version = find_version(usage, version_id);
+		if (version < 0)
+			continue;
+		if (!parsed && row->data.data)
+		{
+			MeterError	err;
+
+			memset(&usage->doc, 0, sizeof(usage->doc));
+			if (!meter_json_parse(&usage->doc, row->data.data, row->data.len, &err))
+				meter_error_throw(&err, ERRCODE_DATA_CORRUPTED, "stored event");
+			parsed = true;
+		}
+		add_event(usage, version, row, window);
+	}
+}
+
+static int
+state_cmp(const void *pa, const void *pb, void *arg)
+{
+	const MeterGroups *groups = arg;
+	const StateKey *a = &(*(StateItem *const *) pa)->key;
+	const StateKey *b = &(*(StateItem *const *) pb)->key;
+
+	if (a->window != b->window)
+		return a->window < b->window ? -1 : 1;
+	if (a->group != b->group)
+		return groups->groups[a->group].order - groups->groups[b->group].order;
+	return a->segment - b->segment;
+}
+
+/* Emit one row; state NULL for a window without events. */
+static void
+emit_row(Usage *usage, const StateKey *key, const MeterState *state, MeterUsageEmit emit, void *arg)
+{
+	const MeterUsageRequest *request = usage->request;
+	const Segment *segment = &usage->segments[key->segment];
+	const MeterGroup *group = key->group >= 0 ? &usage->groups.groups[key->group] : NULL;
+	MeterUsageRow row = {0};
+	bool		isnull;
+
+	if (state == NULL)
+		state = meter_state_create(segment->plan->function, CurrentMemoryContext);
+	row.start = Max(usage->tiling.bounds[key->window], segment->from);
+	row.end = Min(usage->tiling.bounds[key->window + 1], segment->to);
+	row.dimensions = (MeterText) {"{}", 2};
+	if (group)
+	{
+		row.subject = group->subject;
+		row.currency = group->currency;
+		row.dimensions = group->dimensions;
+	}
+	else if (request->subject)
+		row.subject = *request->subject;
+	row.version = segment->plan->version;
+	row.value = meter_state_result(state, segment->plan->function, NULL, &isnull);
+	if (isnull)
+		row.value = NULL;
+	row.count = meter_state_count(state);
+	emit(arg, &row);
+}
+
+/* Emit a window's rows by version, an empty one for each without events. */
+static void
+emit_filled(Usage *usage, int window, StateItem **items, long n, MeterUsageEmit emit, void *arg)
+{
+	TimestampTz from = usage->tiling.bounds[window];
+	TimestampTz to = usage->tiling.bounds[window + 1];
+
+	for (int segment = 0; segment < usage->nsegments; segment++)
+	{
+		const Segment *s = &usage->segments[segment];
+		bool		empty = Max(s->from, from) < Min(s->to, to) || (s->from == from && s->to == to);
+
+		for (long i = 0; i < n; i++)
+		{
+			if (items[i]->key.segment != segment)
+				continue;
+			emit_row(usage, &items[i]->key, items[i]->state, emit, arg);
+			empty = false;
+		}
+		if (empty)
+			emit_row(usage, &(StateKey) {window, -1, segment}, NULL, emit, arg);
+	}
+}
+
+/* Emit what was found, and ungrouped also the windows where nothing was. */
+static void
+emit_rows(Usage *usage, MeterUsageEmit emit, void *arg)
+{
+	bool		fill = usage->request->ngroup_by == 0 && !usage->request->by_subject;
+	long		n = hash_get_num_entries(usage->states);
+	StateItem **items = palloc_extended(Max(n, 1) * sizeof(StateItem *), MCXT_ALLOC_HUGE);
+	HASH_SEQ_STATUS scan;
+	StateItem  *item;
+	long		next = 0;
+
+	n = 0;
+	hash_seq_init(&scan, usage->states);
+	while ((item = hash_seq_search(&scan)) != NULL)
+		items[n++] = item;
+	(void) meter_groups_sort(&usage->groups);
+	qsort_arg(items, n, sizeof(StateItem *), state_cmp, &usage->groups);
+
+	for (int window = 0; window < usage->tiling.nwindows; window++)
+	{
+		long		first = next;
+
+		CHECK_FOR_INTERRUPTS();
+		while (next < n && items[next]->key.window == window)
+			next++;
+		if (fill)
+			emit_filled(usage, window, items + first, next - first, emit, arg);
+		else
+		{
+			for (long i = first; i < next; i++)
+				emit_row(usage, &items[i]->key, items[i]->state, emit, arg);
+		}
+	}
+}
+
+/* Answer a request; see usage.h. */
+void
+meter_usage_compute(const MeterUsageRequest *request, MeterUsageEmit emit, void *arg)
+{
+	Usage		usage = {.request = request};
+	HASHCTL		ctl = {.keysize = sizeof(StateKey), .entrysize = sizeof(StateItem)};
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter usage",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	const char *type = request->meter->versions[0]->metric_key;
+
+	usage.context = ctl.hcxt = context;
+	usage.row_context = AllocSetContextCreate(context, "meter usage row", ALLOCSET_DEFAULT_SIZES);
+	usage.states = hash_create("meter usage states", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	meter_usage_tile(request, &usage.tiling);
+	meter_groups_begin(&usage.groups, request);
+	find_segments(&usage);
+	if (request->from == request->to && !request->windowed)
+		empty_range(&usage);
+
+	for (int i = 0; i < request->meter->nversions; i++)
+	{
+		int32		stream_id = request->meter->versions[i]->stream_id;
+		bool		read = usage.version_segment[i] < 0;
+
+		for (int j = 0; j < i && !read; j++)
+			read = usage.version_segment[j] >= 0 &&
+				request->meter->versions[j]->stream_id == stream_id;
+		if (!read)
+			read_rollups(&usage, stream_id);
+	}
+	meter_event_scan(&request->organization, (MeterText) {type, strlen(type)}, request->subject,
+					 usage.tiling.cuts, usage.tiling.ncuts, visit_event, &usage);
+	emit_rows(&usage, emit, arg);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}

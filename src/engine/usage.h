@@ -1,0 +1,97 @@
+/*
+ * usage.h
+ *		What was used: rollups and raw events put together into answers.
+ */
+#ifndef METER_ENGINE_USAGE_H
+#define METER_ENGINE_USAGE_H
+
+#include "definitions/cache.h"
+#include "engine/store.h"
+
+#define METER_USAGE_MAX_WINDOWS 1000000
+
+/* What is asked for. */
+typedef struct MeterUsageRequest
+{
+	pg_uuid_t	organization;
+	const MeterEntry *meter;
+	TimestampTz from;			/* half-open; infinities where not windowed */
+	TimestampTz to;
+	const MeterText *subject;	/* NULL for all */
+	bool		windowed;
+	MeterWindow window;			/* where windowed */
+	bool		by_subject;
+	int			ngroup_by;		/* dimensions, in the order they are shown */
+	const char **group_by;
+	MeterFilter *filter;		/* over dimensions and subject, or NULL */
+} MeterUsageRequest;
+
+/* A row of the answer. */
+typedef struct MeterUsageRow
+{
+	TimestampTz start;
+	TimestampTz end;
+	MeterText	subject;		/* where it was asked for or grouped by */
+	MeterText	currency;
+	MeterText	dimensions;		/* a JSON object of the dimensions grouped by */
+	int			version;
+	Numeric		value;			/* NULL for none */
+	int64		count;
+} MeterUsageRow;
+
+typedef void (*MeterUsageEmit) (void *arg, const MeterUsageRow *row);
+
+/* Answer, between SPI_connect and SPI_finish, by the caller's snapshot; rows
+ * come by window, then group, then version. */
+extern void meter_usage_compute(const MeterUsageRequest *request,
+								MeterUsageEmit emit, void *arg);
+
+/* ---- usage_windows.c: the range cut into windows ---- */
+
+typedef struct MeterTiling
+{
+	int			nwindows;		/* they tile the range */
+	TimestampTz *bounds;		/* nwindows + 1 */
+	int			ncuts;			/* pieces to be read from raw events: the */
+	MeterInterval *cuts;		/* quarters a bound cuts, within the range */
+	int32		hour_from;		/* the hours that hold the range */
+	int32		hour_to;
+} MeterTiling;
+
+extern void meter_usage_tile(const MeterUsageRequest *request, MeterTiling *tiling);
+
+/* The window that holds the quarter hour from t whole, or -1. */
+extern int	meter_tiling_quarter(const MeterTiling *tiling, TimestampTz t);
+
+/* The window that holds t, or -1. */
+extern int	meter_tiling_find(const MeterTiling *tiling, TimestampTz t);
+
+/* ---- usage_groups.c: series into groups ---- */
+
+typedef struct MeterGroup
+{
+	MeterText	subject;
+	MeterText	currency;
+	MeterText	dimensions;
+	int			order;			/* among the sorted groups */
+} MeterGroup;
+
+typedef struct MeterGroups
+{
+	const MeterUsageRequest *request;
+	int			ngroups;
+	MeterGroup *groups;
+	int			size;
+	struct HTAB *index;			/* by content */
+	MemoryContext context;
+} MeterGroups;
+
+extern void meter_groups_begin(MeterGroups *groups, const MeterUsageRequest *request);
+
+/* The group a series belongs to, or -1 where the filter leaves it out. */
+extern int	meter_groups_find(MeterGroups *groups, const MeterSeries *series);
+
+/* Give every group its place in the order of rows. */
+extern int *meter_groups_sort(MeterGroups *groups);
+
+#endif							/* METER_ENGINE_USAGE_H */
