@@ -1,5 +1,15 @@
 # meter: usage metering inside PostgreSQL.
 # PGXS does the building; everything below it is lists and shortcuts.
+#
+#   make, make install, make installcheck    as with every PGXS extension
+#   make demo [KEEP=1]     private server, real data, figures checked
+#   make test [SUITES=..]  every test there is, on a private server
+#   make bench             the speed table, kept in docs/benchmarks.md
+#   make docs              docs/reference.md from the COMMENTs
+#   make checkver          do all files agree on the version?
+#   make test-versions     PostgreSQL 17 and 18 in roots of their own
+#   make format            clang-format in place
+#   make distclean         also stop the private servers and remove build/
 
 EXTENSION  = meter
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" meter.control)
@@ -27,14 +37,69 @@ SQL_MODULES = \
 	sql/functions/inbox.sql \
 	sql/schema/grants.sql
 
+# setup makes the extension, the others stand alone behind it.
+REGRESS        = setup $(filter-out setup,$(sort $(basename $(notdir $(wildcard test/sql/*.sql)))))
+REGRESS_OPTS   = --inputdir=build/regress --outputdir=build/regress
+REGRESS_PREP   = regress-input
+ISOLATION      = $(sort $(basename $(notdir $(wildcard test/isolation/specs/*.spec))))
+ISOLATION_OPTS = --inputdir=test/isolation --outputdir=build/isolation --load-extension=meter
+
 # Bitcode needs the server's own clang; nothing here gains from it.
 override with_llvm = no
 
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(wildcard $(shell command -v $(PG_CONFIG) >/dev/null 2>&1 && $(PG_CONFIG) --pgxs))
+ifneq ($(PGXS),)
 include $(PGXS)
 
 meter--$(EXTVERSION).sql: $(wildcard $(SQL_MODULES)) meter.control
 	cat $(wildcard $(SQL_MODULES)) > $@
 
 $(OBJS): $(wildcard src/*.h src/*/*.h)
+else
+# demo and test install what is missing; the others need it to be there.
+all install uninstall installcheck:
+	@echo "$(PG_CONFIG) names no PGXS: install postgresql-server-dev-15, or set PG_CONFIG" >&2; exit 1
+clean distclean:
+endif
+
+# pg_regress looks for sql/ and expected/ in one folder; here sql/ is taken by
+# the install script's modules, so it gets a folder of links.
+regress-input:
+	@mkdir -p build/regress build/isolation
+	@ln -sfn $(CURDIR)/test/sql build/regress/sql
+	@ln -sfn $(CURDIR)/expected build/regress/expected
+
+demo:
+	@test/demo/run
+
+test:
+	@test/run $(SUITES)
+
+bench:
+	@test/lib/install build
+	@test/bench/run
+
+docs:
+	@test/lib/install build
+	@test/lib/sandbox build
+	@test/lib/sandbox start
+	@eval "$$(test/lib/sandbox env)" && test/lib/reference >docs/reference.md.new
+	@mv docs/reference.md.new docs/reference.md
+
+checkver:
+	@test/lib/checkver
+
+test-versions:
+	@test/lib/versions $(VERSIONS)
+
+format:
+	@test/lib/install format
+	clang-format -i $(wildcard src/*.[ch] src/*/*.[ch])
+
+distclean: remove-build
+remove-build:
+	@for variant in '' asan valgrind; do METER_VARIANT=$$variant test/lib/sandbox remove; done
+	rm -rf build
+
+.PHONY: regress-input demo test bench docs checkver test-versions format remove-build
