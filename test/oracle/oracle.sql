@@ -1,0 +1,590 @@
+/*
+ * oracle.sql
+ *		Usage recomputed from the raw events, in plain SQL.
+ *
+ * Slow and obvious on purpose, and written from the specification alone: it
+ * shares no code, no table and no type with the extension.  It keeps its own
+ * copy of every definition and every event sent, decides about each event by
+ * itself, and answers usage() by going through all counted events again.
+ * test/oracle/run sends the same history to both and compares every answer.
+ *
+ * How it is laid out, so that more can be added at one place each:
+ *
+ *	 read_event	  one envelope to a row of oracle.sent, or why it is refused
+ *	 version_at	  which version of a meter measures an event (today: the only one)
+ *	 measure	  what one version makes of one event: value, key, dimensions ...
+ *	 ingest		  dedup, and the status of each event; writes oracle.counted
+ *	 windows		  the pieces of a range
+ *	 result		  one function over one set of counted events
+ *	 usage		  windows x groups x result
+ *
+ * A row of oracle.counted has a weight: a reversal will be a row with -1.
+ *
+ * Where the specification is silent a comment starting with "Silent:" says
+ * what was taken.
+ */
+CREATE SCHEMA oracle;
+
+CREATE TABLE oracle.meter (
+	organization_id uuid NOT NULL,
+	key text NOT NULL,
+	id text,
+	version int NOT NULL DEFAULT 1,
+	effective_from timestamptz NOT NULL DEFAULT '-infinity',
+	definition jsonb NOT NULL,
+	PRIMARY KEY (organization_id, key, version)
+);
+
+/* Every event that holds its envelope key: accepted or unmatched. */
+CREATE TABLE oracle.sent (
+	organization_id uuid NOT NULL,
+	seq bigint GENERATED ALWAYS AS IDENTITY,
+	type text NOT NULL,
+	source text NOT NULL,
+	id text,
+	subject text,
+	event_time timestamptz NOT NULL,
+	time_given boolean NOT NULL,
+	data jsonb,
+	PRIMARY KEY (organization_id, seq)
+);
+CREATE INDEX ON oracle.sent (organization_id, id);
+
+/* What each meter counts. */
+CREATE TABLE oracle.counted (
+	organization_id uuid NOT NULL,
+	meter text NOT NULL,
+	version int NOT NULL,
+	seq bigint NOT NULL,
+	weight int NOT NULL DEFAULT 1,
+	event_time timestamptz NOT NULL,
+	subject text,
+	value numeric,
+	unique_key text,
+	dimensions jsonb NOT NULL,
+	currency text,
+	PRIMARY KEY (organization_id, meter, seq, weight)
+);
+
+/* Keys used in the key space of a meter with a dedup_key_path. */
+CREATE TABLE oracle.meter_key (
+	organization_id uuid NOT NULL,
+	meter text NOT NULL,
+	key text NOT NULL,
+	subject text,
+	data jsonb,
+	given_time timestamptz,
+	PRIMARY KEY (organization_id, meter, key)
+);
+
+/* Events kept as rejected: refused, or in conflict. */
+CREATE TABLE oracle.rejected (
+	organization_id uuid NOT NULL,
+	event_id text,
+	meter text,
+	reason text NOT NULL
+);
+
+/* A bare name means the member of that name. */
+CREATE FUNCTION oracle.path(path text) RETURNS jsonpath
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT (CASE WHEN path LIKE '$%' THEN path ELSE '$.' || to_json(path) END)::jsonpath
+$$;
+
+/* The value at a path, or NULL where there is none. */
+CREATE FUNCTION oracle.field(data jsonb, path text) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+	SELECT jsonb_path_query_first(data, oracle.path(path), silent => true)
+$$;
+
+/*
+ * A number as JSON writes it, or text of the same form; anything else gives
+ * NULL.  Silent: how large a number may be; taken: 128 digits on each side.
+ */
+CREATE FUNCTION oracle.number(v jsonb) RETURNS numeric
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+	n numeric;
+BEGIN
+	IF jsonb_typeof(v) NOT IN ('number', 'string') THEN
+		RETURN NULL;
+	END IF;
+	IF v #>> '{}' !~ '^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$' THEN
+		RETURN NULL;
+	END IF;
+	n := (v #>> '{}')::numeric;
+	IF abs(n) >= 1e128 OR scale(n) > 128 THEN
+		RETURN NULL;
+	END IF;
+	RETURN n;
+EXCEPTION WHEN numeric_value_out_of_range OR invalid_text_representation THEN
+	RETURN NULL;
+END
+$$;
+
+/*
+ * Three-way comparison of two scalars of one kind, NULL where they are not
+ * comparable.  Silent: mixed kinds; taken: not comparable.
+ */
+CREATE FUNCTION oracle.compare(a jsonb, b jsonb) RETURNS int
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	IF jsonb_typeof(a) IS DISTINCT FROM jsonb_typeof(b) THEN
+		RETURN NULL;
+	ELSIF jsonb_typeof(a) = 'number' THEN
+		RETURN sign((a #>> '{}')::numeric - (b #>> '{}')::numeric);
+	ELSIF jsonb_typeof(a) = 'string' THEN
+		RETURN CASE WHEN (a #>> '{}') COLLATE "C" < (b #>> '{}') THEN -1
+					WHEN a = b THEN 0 ELSE 1 END;
+	ELSE
+		RETURN CASE WHEN a = b THEN 0 END;
+	END IF;
+END
+$$;
+
+/*
+ * Does data satisfy a filter tree?  Silent: what operators make of a missing
+ * field; taken: it satisfies neq and nin, nothing else.
+ */
+CREATE FUNCTION oracle.matches(tree jsonb, data jsonb) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	part jsonb;
+	v jsonb;
+	arg jsonb := tree -> 'value';
+	t text;
+	a text := tree ->> 'value';
+BEGIN
+	IF tree IS NULL OR tree = 'null' THEN
+		RETURN true;
+	ELSIF tree ? 'and' THEN
+		FOR part IN SELECT jsonb_array_elements(tree -> 'and') LOOP
+			IF NOT oracle.matches(part, data) THEN
+				RETURN false;
+			END IF;
+		END LOOP;
+		RETURN true;
+	ELSIF tree ? 'or' THEN
+		FOR part IN SELECT jsonb_array_elements(tree -> 'or') LOOP
+			IF oracle.matches(part, data) THEN
+				RETURN true;
+			END IF;
+		END LOOP;
+		RETURN false;
+	ELSIF tree ? 'not' THEN
+		RETURN NOT oracle.matches(tree -> 'not', data);
+	END IF;
+
+	v := oracle.field(data, tree ->> 'field');
+	t := CASE WHEN jsonb_typeof(v) = 'string' THEN v #>> '{}' END;
+	CASE tree ->> 'op'
+		WHEN 'eq' THEN
+			RETURN coalesce(oracle.compare(v, arg) = 0, false);
+		WHEN 'neq' THEN
+			RETURN NOT coalesce(oracle.compare(v, arg) = 0, false);
+		WHEN 'gt' THEN
+			RETURN coalesce(oracle.compare(v, arg) > 0, false);
+		WHEN 'gte' THEN
+			RETURN coalesce(oracle.compare(v, arg) >= 0, false);
+		WHEN 'lt' THEN
+			RETURN coalesce(oracle.compare(v, arg) < 0, false);
+		WHEN 'lte' THEN
+			RETURN coalesce(oracle.compare(v, arg) <= 0, false);
+		WHEN 'in' THEN
+			RETURN EXISTS (SELECT FROM jsonb_array_elements(arg) e WHERE oracle.compare(v, e) = 0);
+		WHEN 'nin' THEN
+			RETURN NOT EXISTS (SELECT FROM jsonb_array_elements(arg) e WHERE oracle.compare(v, e) = 0);
+		WHEN 'contains' THEN
+			IF jsonb_typeof(v) = 'array' THEN
+				RETURN EXISTS (SELECT FROM jsonb_array_elements(v) e WHERE oracle.compare(e, arg) = 0);
+			END IF;
+			RETURN coalesce(strpos(t, a) > 0, false);
+		WHEN 'starts_with' THEN
+			RETURN coalesce(starts_with(t, a), false);
+		WHEN 'ends_with' THEN
+			RETURN coalesce(right(t, length(a)) = a, false);
+		WHEN 'matches' THEN
+			RETURN coalesce(t ~ a, false);
+		WHEN 'exists' THEN
+			RETURN (v IS NOT NULL) = coalesce(arg, 'true')::boolean;
+	END CASE;
+END
+$$;
+
+/* The version of a meter that measures an event of time t. */
+CREATE FUNCTION oracle.version_at(org uuid, meter text, t timestamptz) RETURNS oracle.meter
+LANGUAGE sql STABLE AS $$
+	SELECT m FROM oracle.meter m
+	WHERE m.organization_id = org AND m.key = meter AND m.effective_from <= t
+	ORDER BY m.effective_from DESC, m.version DESC LIMIT 1
+$$;
+
+CREATE TYPE oracle.measured AS (
+	outcome text,				/* counted, skipped (by the filter), rejected */
+	reason text,
+	value numeric,
+	unique_key text,
+	dimensions jsonb,
+	currency text,
+	dedup_key text
+);
+
+/*
+ * What a definition makes of an event's data.  Silent: whether an event that
+ * the filter leaves out is checked further; taken: it is not.
+ */
+CREATE FUNCTION oracle.measure(def jsonb, data jsonb) RETURNS oracle.measured
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	m oracle.measured;
+	v jsonb;
+BEGIN
+	m.outcome := 'rejected';
+	IF NOT oracle.matches(def -> 'filter_tree', data) THEN
+		m.outcome := 'skipped';
+		RETURN m;
+	END IF;
+
+	IF def ->> 'function' IN ('sum', 'avg', 'min', 'max', 'latest') THEN
+		m.value := oracle.number(oracle.field(data, def ->> 'value_field'));
+		IF m.value IS NULL THEN
+			m.reason := 'value';
+			RETURN m;
+		ELSIF m.value < 0 AND NOT coalesce((def ->> 'negative_allowed')::boolean, false) THEN
+			m.reason := 'negative';
+			RETURN m;
+		END IF;
+	ELSIF def ->> 'function' = 'unique_count' THEN
+		m.unique_key := oracle.field(data, def ->> 'unique_by_field') #>> '{}';
+		IF m.unique_key IS NULL THEN
+			m.reason := 'unique key';
+			RETURN m;
+		END IF;
+	END IF;
+
+	IF def ->> 'unit_currency_field' IS NOT NULL THEN
+		v := oracle.field(data, def ->> 'unit_currency_field');
+		IF jsonb_typeof(v) IS DISTINCT FROM 'string' OR v #>> '{}' !~ '^[A-Z]{3}$' THEN
+			m.reason := 'currency';
+			RETURN m;
+		END IF;
+		m.currency := v #>> '{}';
+	END IF;
+
+	IF def ->> 'dedup_key_path' IS NOT NULL THEN
+		m.dedup_key := oracle.field(data, def ->> 'dedup_key_path') #>> '{}';
+		IF m.dedup_key IS NULL THEN
+			m.reason := 'dedup key';
+			RETURN m;
+		END IF;
+	END IF;
+
+	SELECT coalesce(jsonb_object_agg(d.key, coalesce(oracle.field(data, d.value), 'null')), '{}')
+	INTO m.dimensions
+	FROM jsonb_each_text(coalesce(nullif(def -> 'dimensions', 'null'), '{}')) d;
+	m.outcome := 'counted';
+	RETURN m;
+END
+$$;
+
+/* An envelope as columns; reason says why it is refused as a whole. */
+CREATE FUNCTION oracle.read_event(event jsonb, OUT e oracle.sent, OUT aim text, OUT reason text)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	IF jsonb_typeof(event) IS DISTINCT FROM 'object' THEN
+		reason := 'not an object';
+		RETURN;
+	END IF;
+	e.id := event ->> 'id';
+	e.type := event ->> 'type';
+	e.source := coalesce(event ->> 'source', '');
+	e.subject := event ->> 'subject';
+	e.data := event -> 'data';
+	aim := event ->> 'meter';
+	e.time_given := event ->> 'time' IS NOT NULL;
+	IF e.type IS NULL AND aim IS NULL THEN
+		reason := 'no type';
+	END IF;
+	BEGIN
+		e.event_time := coalesce((event ->> 'time')::timestamptz, now());
+	EXCEPTION WHEN data_exception THEN
+		reason := 'time';
+	END;
+END
+$$;
+
+CREATE FUNCTION oracle.reject(org uuid, event_id text, meter text, reason text) RETURNS void
+LANGUAGE sql AS $$
+	INSERT INTO oracle.rejected VALUES (org, event_id, meter, reason)
+$$;
+
+/*
+ * One event: its status and code.
+ *
+ * Silent, and taken so: a rejected event leaves no key behind (a corrected
+ * retry must count); an event that every listening meter's filter leaves out
+ * is accepted; one that a meter rejects and no meter counts is rejected.
+ */
+CREATE FUNCTION oracle.ingest_one(org uuid, event jsonb, OUT id text, OUT status text, OUT code text)
+LANGUAGE plpgsql AS $$
+DECLARE
+	r record;
+	old oracle.sent;
+	m oracle.meter;
+	x oracle.measured;
+	used oracle.meter_key;
+	key text;
+	measured record;
+	listening int := 0;
+	counted int := 0;
+	skipped int := 0;
+	refused int := 0;
+	again int := 0;
+	conflicting int := 0;
+	given timestamptz;
+	this bigint;
+	found_meters text[] := '{}';
+	found_values oracle.measured[] := '{}';
+	found_versions int[] := '{}';
+BEGIN
+	SELECT * INTO r FROM oracle.read_event(event);
+	id := (r.e).id;
+	IF r.reason IS NOT NULL THEN
+		PERFORM oracle.reject(org, id, NULL, r.reason);
+		status := 'rejected';
+		RETURN;
+	END IF;
+	given := CASE WHEN (r.e).time_given THEN (r.e).event_time END;
+
+	/* the envelope's key makes the event once-only */
+	SELECT s.* INTO old FROM oracle.sent s
+	WHERE s.organization_id = org AND s.type = (r.e).type
+	  AND s.source = (r.e).source AND s.id = (r.e).id;
+	IF FOUND THEN
+		IF (old.subject, old.data, CASE WHEN old.time_given THEN old.event_time END)
+		   IS NOT DISTINCT FROM ((r.e).subject, (r.e).data, given) THEN
+			status := 'duplicate';
+		ELSE
+			status := 'conflict';
+			PERFORM oracle.reject(org, id, NULL, 'conflict');
+		END IF;
+		RETURN;
+	END IF;
+
+	/* what each listening meter makes of it */
+	FOR key IN
+		SELECT DISTINCT o.key FROM oracle.meter o
+		WHERE o.organization_id = org AND o.definition ->> 'metric_key' = (r.e).type
+		  AND (r.aim IS NULL OR r.aim IN (o.key, o.id))
+		ORDER BY 1
+	LOOP
+		listening := listening + 1;
+		m := oracle.version_at(org, key, (r.e).event_time);
+		x := oracle.measure(m.definition, (r.e).data);
+		IF x.outcome = 'counted' AND x.dedup_key IS NULL AND id IS NULL THEN
+			x.outcome := 'rejected';
+			x.reason := 'no id';
+		END IF;
+		IF x.outcome = 'skipped' THEN
+			skipped := skipped + 1;
+			CONTINUE;
+		ELSIF x.outcome = 'rejected' THEN
+			refused := refused + 1;
+			PERFORM oracle.reject(org, id, key, x.reason);
+			CONTINUE;
+		END IF;
+		SELECT k.* INTO used FROM oracle.meter_key k
+		WHERE k.organization_id = org AND k.meter = m.key AND k.key = x.dedup_key;
+		IF FOUND THEN
+			IF (used.subject, used.data, used.given_time)
+			   IS NOT DISTINCT FROM ((r.e).subject, (r.e).data, given) THEN
+				again := again + 1;
+			ELSE
+				conflicting := conflicting + 1;
+				PERFORM oracle.reject(org, id, key, 'conflict');
+			END IF;
+			CONTINUE;
+		END IF;
+		counted := counted + 1;
+		found_meters := found_meters || key;
+		found_values := found_values || x;
+		found_versions := found_versions || m.version;
+	END LOOP;
+
+	IF listening = 0 THEN
+		IF id IS NULL THEN
+			PERFORM oracle.reject(org, id, NULL, 'no id');
+			status := 'rejected';
+			RETURN;
+		END IF;
+		status := 'unmatched';
+	ELSIF counted > 0 THEN
+		status := 'accepted';
+		code := CASE WHEN refused + conflicting > 0 THEN 'PARTIAL' END;
+	ELSIF refused > 0 THEN
+		status := 'rejected';
+		RETURN;
+	ELSIF conflicting > 0 THEN
+		status := 'conflict';
+		RETURN;
+	ELSIF again > 0 THEN
+		status := 'duplicate';
+		RETURN;
+	ELSE
+		status := 'accepted';
+	END IF;
+
+	INSERT INTO oracle.sent (organization_id, type, source, id, subject, event_time, time_given, data)
+	VALUES (org, (r.e).type, (r.e).source, id, (r.e).subject, (r.e).event_time, (r.e).time_given, (r.e).data)
+	RETURNING seq INTO this;
+	FOR i IN 1 .. counted LOOP
+		x := found_values[i];
+		INSERT INTO oracle.counted (organization_id, meter, version, seq, event_time, subject,
+									value, unique_key, dimensions, currency)
+		VALUES (org, found_meters[i], found_versions[i], this, (r.e).event_time, (r.e).subject,
+				x.value, x.unique_key, x.dimensions, x.currency);
+		IF x.dedup_key IS NOT NULL THEN
+			INSERT INTO oracle.meter_key
+			VALUES (org, found_meters[i], x.dedup_key, (r.e).subject, (r.e).data, given);
+		END IF;
+	END LOOP;
+END
+$$;
+
+/* A document with one event or an array of them, as meter.ingest takes it. */
+CREATE FUNCTION oracle.ingest(org uuid, events json)
+RETURNS TABLE (ordinal int, id text, status text, code text)
+LANGUAGE plpgsql AS $$
+DECLARE
+	one json;
+	event jsonb;
+BEGIN
+	ordinal := 0;
+	FOR one IN
+		SELECT e FROM json_array_elements(CASE WHEN json_typeof(events) = 'array' THEN events
+										  ELSE json_build_array(events) END) e
+	LOOP
+		ordinal := ordinal + 1;
+		BEGIN
+			event := one::jsonb;
+		EXCEPTION WHEN OTHERS THEN
+			/* what jsonb can not hold, nobody can count */
+			PERFORM oracle.reject(org, NULL, NULL, SQLERRM);
+			id := NULL;
+			status := 'rejected';
+			code := NULL;
+			RETURN NEXT;
+			CONTINUE;
+		END;
+		SELECT i.id, i.status, i.code INTO id, status, code FROM oracle.ingest_one(org, event) i;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+
+/* The start of the window after the one that holds t. */
+CREATE FUNCTION oracle.next_window(t timestamptz, size text, zone text, week_shift interval)
+RETURNS timestamptz
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	local timestamp := t AT TIME ZONE zone;
+BEGIN
+	CASE size
+		WHEN 'minute' THEN
+			RETURN date_trunc('minute', t) + interval '1 minute';
+		WHEN 'hour' THEN
+			/*
+			 * The next minute that date_trunc puts into another hour: right
+			 * also where a clock is put back by half an hour.
+			 */
+			RETURN (SELECT min(s) FROM generate_series(date_trunc('minute', t) + interval '1 minute',
+													   t + interval '61 minutes', interval '1 minute') s
+					WHERE date_trunc('hour', s, zone) <> date_trunc('hour', t, zone));
+		WHEN 'week' THEN
+			RETURN (date_trunc('week', local - week_shift) + interval '1 week' + week_shift) AT TIME ZONE zone;
+		WHEN 'quarter' THEN
+			RETURN (date_trunc('quarter', local) + interval '3 months') AT TIME ZONE zone;
+		ELSE
+			RETURN (date_trunc(size, local) + ('1 ' || size)::interval) AT TIME ZONE zone;
+	END CASE;
+END
+$$;
+
+/* A range in windows, the first and the last clipped; size NULL: the range. */
+CREATE FUNCTION oracle.windows(range_from timestamptz, range_to timestamptz, size text, zone text,
+							   week_start text)
+RETURNS TABLE (window_start timestamptz, window_end timestamptz)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	week_shift interval := make_interval(days => array_position(
+		'{monday,tuesday,wednesday,thursday,friday,saturday,sunday}', week_start) - 1);
+BEGIN
+	window_start := range_from;
+	WHILE window_start < range_to LOOP
+		window_end := CASE WHEN size IS NULL THEN range_to
+			ELSE least(range_to, oracle.next_window(window_start, size, zone, week_shift)) END;
+		RETURN NEXT;
+		window_start := window_end;
+	END LOOP;
+END
+$$;
+
+/*
+ * usage()'s filter over dimensions and subject: a filter tree whose fields are
+ * their names, or an object of name and value.
+ */
+CREATE FUNCTION oracle.filter_matches(filter jsonb, dimensions jsonb, subject text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+	SELECT CASE
+		WHEN filter IS NULL THEN true
+		WHEN filter ?| '{and,or,not,field}' THEN
+			oracle.matches(filter, jsonb_strip_nulls(dimensions || jsonb_build_object('subject', subject)))
+		ELSE (SELECT coalesce(bool_and((dimensions || jsonb_build_object('subject', subject)) -> f.key = f.value), true)
+			  FROM jsonb_each(filter) f)
+		END
+$$;
+
+CREATE FUNCTION oracle.usage(organization_id uuid, meter text, period_from timestamptz, period_to timestamptz,
+							 subject text DEFAULT NULL, window_size text DEFAULT NULL,
+							 group_by text[] DEFAULT '{}', filter jsonb DEFAULT NULL,
+							 time_zone text DEFAULT NULL, profile text DEFAULT NULL,
+							 as_of timestamptz DEFAULT NULL)
+RETURNS TABLE (window_start timestamptz, window_end timestamptz, subject text, dimensions jsonb,
+			   currency text, version int, value numeric, event_count bigint)
+LANGUAGE sql STABLE AS $$
+	WITH m AS (
+		SELECT o.key, o.version, o.definition ->> 'function' AS function,
+			   coalesce($9, o.definition #>> '{window,time_zone}', 'UTC') AS zone,
+			   coalesce(o.definition #>> '{window,week_start}', 'monday') AS week_start
+		FROM oracle.meter o
+		WHERE o.organization_id = $1 AND $2 IN (o.key, o.id)
+	), event AS (
+		SELECT c.*, CASE WHEN 'subject' = ANY ($7) THEN c.subject ELSE $5 END AS group_subject,
+			   (SELECT coalesce(jsonb_object_agg(g, c.dimensions -> g), '{}')
+				FROM unnest($7) g WHERE g <> 'subject') AS group_dimensions
+		FROM m
+		JOIN oracle.counted c ON c.organization_id = $1 AND c.meter = m.key AND c.version = m.version
+		WHERE c.event_time >= $3 AND c.event_time < $4
+		  AND ($5 IS NULL OR c.subject = $5)
+		  AND oracle.filter_matches($8, c.dimensions, c.subject)
+	), w AS (
+		SELECT m.function, m.version, p.*
+		FROM m, oracle.windows($3, $4, $6, m.zone, m.week_start) p
+	)
+	SELECT w.window_start, w.window_end,
+		   CASE WHEN cardinality($7) = 0 THEN $5 ELSE e.group_subject END,
+		   coalesce(e.group_dimensions, '{}'), e.currency, w.version,
+		   CASE w.function
+				WHEN 'sum' THEN coalesce(sum(e.value), 0)
+				WHEN 'count' THEN count(e.seq)
+				WHEN 'avg' THEN avg(e.value)
+				WHEN 'min' THEN min(e.value)
+				WHEN 'max' THEN max(e.value)
+				WHEN 'latest' THEN (array_agg(e.value ORDER BY e.event_time DESC, e.seq DESC))[1]
+				WHEN 'unique_count' THEN count(DISTINCT e.unique_key)
+		   END,
+		   count(e.seq)
+	FROM w LEFT JOIN event e ON e.event_time >= w.window_start AND e.event_time < w.window_end
+	WHERE e.seq IS NOT NULL OR cardinality($7) = 0
+	GROUP BY w.window_start, w.window_end, w.function, w.version, e.group_subject, e.group_dimensions, e.currency
+$$;
