@@ -15,7 +15,9 @@ COMMENT ON COLUMN meter.event_inbox.data IS 'CloudEvents data.';
 COMMENT ON COLUMN meter.event_inbox.meter IS 'Key or id of the one meter it is aimed at.';
 
 CREATE FUNCTION meter.event_inbox_insert() RETURNS trigger
-	LANGUAGE c AS 'MODULE_PATHNAME', 'meter_event_inbox';
+	LANGUAGE c
+	SET enable_seqscan = off SET jit = off
+	AS 'MODULE_PATHNAME', 'meter_event_inbox';
 COMMENT ON FUNCTION meter.event_inbox_insert() IS 'Trigger: ingests what is inserted into meter.event_inbox. Source: internal.';
 
 CREATE TRIGGER event_inbox_row INSTEAD OF INSERT ON meter.event_inbox

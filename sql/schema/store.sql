@@ -94,13 +94,13 @@ BEGIN
 		dimensions json NOT NULL,
 		PRIMARY KEY (organization_id, series_id)
 	);
-	CREATE INDEX IF NOT EXISTS series_content_idx ON meter.series (organization_id, stream_id, content_hash);
+	CREATE INDEX IF NOT EXISTS series_content_idx ON meter.series (content_hash, organization_id);
 	CREATE INDEX IF NOT EXISTS series_subject_idx ON meter.series (organization_id, stream_id, subject);
 	COMMENT ON TABLE meter.series IS 'Dictionary of series: stream, subject, currency and dimension values as one number. Two racing transactions may enter the same content twice; readers go by content.';
 	COMMENT ON COLUMN meter.series.organization_id IS 'The tenant.';
 	COMMENT ON COLUMN meter.series.series_id IS 'The series'' number.';
 	COMMENT ON COLUMN meter.series.stream_id IS 'The stream.';
-	COMMENT ON COLUMN meter.series.content_hash IS 'Hash of subject, currency and dimensions.';
+	COMMENT ON COLUMN meter.series.content_hash IS 'Hash of stream, subject, currency and dimensions.';
 	COMMENT ON COLUMN meter.series.subject IS 'The customer.';
 	COMMENT ON COLUMN meter.series.currency IS 'ISO 4217 code.';
 	COMMENT ON COLUMN meter.series.dimensions IS 'Dimension values in their one spelling.';

@@ -166,7 +166,11 @@ remember(const pg_uuid_t *organization, const MeterSeries *series)
 
 	item = hash_search(cache, &key, HASH_ENTER, &found);
 	if (found)
+	{
+		/* entered twice by racing transactions: all use the older one */
+		item->series.series_id = Min(item->series.series_id, series->series_id);
 		return;
+	}
 	/* no error may come between: the item's key must become its own copy */
 	item->key.series = &item->series;
 	item->series = *series;
@@ -205,31 +209,21 @@ get_series(uint64 row)
 static void
 read_series(const pg_uuid_t *organization, MeterSeries **list, int n)
 {
+	/* the inner query stands alone, to be an index probe for each hash */
 	static MeterStatement statement = {
 		"SELECT s.series_id, s.stream_id, s.subject, s.currency, s.dimensions"
-		" FROM meter.series AS s"
-		" WHERE s.organization_id = $1 AND s.stream_id = ANY ($2) AND s.content_hash = ANY ($3)"
-		" ORDER BY s.series_id",
-		3, {UUIDOID, INT4ARRAYOID, INT8ARRAYOID}
+		" FROM pg_catalog.unnest($2) AS u(h),"
+		" LATERAL (SELECT * FROM meter.series AS s"
+		" WHERE s.organization_id = $1 AND s.content_hash = u.h OFFSET 0) AS s",
+		2, {UUIDOID, INT8ARRAYOID}
 	};
 	Datum	   *hashes = palloc(n * sizeof(Datum));
-	Datum	   *streams = palloc(n * sizeof(Datum));
-	int			nstreams = 0;
-	Datum		values[3];
+	Datum		values[2];
 
 	for (int i = 0; i < n; i++)
-	{
-		int			s = 0;
-
 		hashes[i] = Int64GetDatum((int64) list[i]->hash);
-		while (s < nstreams && DatumGetInt32(streams[s]) != list[i]->stream_id)
-			s++;
-		if (s == nstreams)
-			streams[nstreams++] = Int32GetDatum(list[i]->stream_id);
-	}
 	values[0] = UUIDPGetDatum(organization);
-	values[1] = meter_spi_array(streams, NULL, nstreams, INT4OID);
-	values[2] = meter_spi_array(hashes, NULL, n, INT8OID);
+	values[1] = meter_spi_array(hashes, NULL, n, INT8OID);
 	meter_spi_execute(&statement, values, NULL, false);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
