@@ -114,6 +114,10 @@ SELECT * FROM pg_temp.shown('{"size":"day","anchor":"2025-01-01T09:30:00Z","time
 -- ... the anchor itself the one it names
 SELECT * FROM pg_temp.shown('{"size":"day","anchor":"2025-11-02T08:30:00Z","time_zone":"America/Los_Angeles"}', '2025-11-01 12:00Z', '2025-11-03 12:00Z');
 SELECT * FROM pg_temp.shown('{"size":"day","anchor":"2025-11-02T09:30:00Z","time_zone":"America/Los_Angeles"}', '2025-11-01 12:00Z', '2025-11-03 12:00Z');
+SELECT * FROM meter.window_bounds('{"size":"day","anchor":"2025-11-02T09:30:00Z","time_zone":"America/Los_Angeles"}', '2025-11-02 09:00Z');
+-- ... be it a whole day later
+SELECT * FROM pg_temp.shown('{"size":"day","anchor":"1867-10-19T12:00:00Z","time_zone":"America/Juneau"}', '1867-10-17 12:00Z', '1867-10-21 12:00Z');
+SELECT * FROM pg_temp.shown('{"size":"hour","count":6,"time_zone":"America/Juneau"}', '1867-10-18 08:00Z', '1867-10-20 12:00Z');
 
 --
 -- Counts, and where counting starts
