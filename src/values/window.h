@@ -34,13 +34,16 @@ typedef struct MeterWindow
 	bool		has_anchor;
 	TimestampTz anchor;			/* original anchor: windows are anchor + k *
 								 * count * size, clamped from its day */
-	int			week_start;		/* 0 Sunday .. 6 Saturday */
+	int			week_start;		/* 0 Sunday .. 6 Saturday; weeks without an
+								 * anchor only */
 } MeterWindow;
 
 /*
  * Compile {"size","count","time_zone","anchor","week_start"}; node -1 or a JSON
- * null gives the default, one calendar month in UTC.  Unknown keys, sizes and
- * zones are refused with a pointer below the window.
+ * null gives the default, one calendar month in UTC; so does each member that is
+ * absent or null, for itself.  Unknown keys, sizes and zones are refused with a
+ * pointer below the window (UNKNOWN_KEY, INVALID_WINDOW; INVALID_TIME for an
+ * anchor).
  */
 extern bool meter_window_compile(const MeterJson *doc, int node, MeterWindow *window,
 								 MeterError *err);
@@ -49,10 +52,18 @@ extern bool meter_window_compile(const MeterJson *doc, int node, MeterWindow *wi
 extern bool meter_window_size_parse(const char *name, int len, MeterWindowSize *size);
 extern const char *meter_window_size_name(MeterWindowSize size);
 
-/* An IANA name to a zone, or NULL.  POSIX specs and abbreviations are refused. */
+/* An IANA name (in any case) to a zone, or NULL.  POSIX specs and abbreviations
+ * are refused, save for abbreviations that are zones of their own (CET, EST). */
 extern pg_tz *meter_window_zone(const char *name, int len);
 
-/* The window that holds t: start <= t < end, always start < end. */
+/*
+ * The window that holds t: start <= t < end.  Windows tile all of time: the end
+ * of one is the start of the next (window_bounds.c says how).  A billing period
+ * counts as a month from its anchor; the engine puts the subscription's own in
+ * its place.  At most 0.1 microseconds, so nothing needs to be remembered.
+ * Raises 22008 where t is not in meter_timestamp_in_range; look first where
+ * that may happen.
+ */
 extern void meter_window_bounds(const MeterWindow *window, TimestampTz t,
 								TimestampTz *start, TimestampTz *end);
 

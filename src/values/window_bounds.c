@@ -41,8 +41,8 @@
  * 31 January, 28 February, 31 March.  A billing period is a month from its
  * anchor until the engine puts the subscription's in its place.
  *
- * Nothing here walks from the origin: k is computed, and corrected by at most
- * as many steps as windows fit into one shift of the clock.
+ * Nothing here walks from the origin: k is computed, and corrected by one step
+ * and at most as many as windows fit into one shift of the clock.
  */
 #include "values/window.h"
 
@@ -272,40 +272,37 @@ reading_at(const Readings *r, int64 k)
 	return (date2j(year, month + 1, day) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY + r->base_time;
 }
 
-/* The number of the last reading that is not after this one. */
+/*
+ * The number of the last reading that is not after this one; where steps are
+ * months, that or one more: days are not looked at.
+ */
 static int64
 reading_index(const Readings *r, Timestamp reading)
 {
 	int			year,
 				month,
 				day;
-	int64		k;
 
 	if (r->months == 0)
 		return floor_div(reading - r->base, r->step);
 
 	j2date(floor_div(reading, USECS_PER_DAY) + POSTGRES_EPOCH_JDATE, &year, &month, &day);
-	k = floor_div(year * MONTHS_PER_YEAR + month - 1 - r->base_month, r->months);
-	return reading_at(r, k) > reading ? k - 1 : k;
+	return floor_div(year * MONTHS_PER_YEAR + month - 1 - r->base_month, r->months);
 }
 
-/* The moment of boundary k. */
+/*
+ * The moment of boundary k.
+ *
+ * The anchor stands for itself, even where its reading has come before.  The
+ * next boundary is still after it: no clock was ever set back by more than a
+ * day, and no step with an anchor is shorter.
+ */
 static TimestampTz
 boundary_at(const Readings *r, int64 k)
 {
-	TimestampTz moment;
-
-	if (!r->window->has_anchor)
-		return first_moment(r->window->zone, reading_at(r, k));
-
-	/*
-	 * The anchor stands for itself, even where its reading has come before;
-	 * then the next readings may have as well, if a whole day is repeated.
-	 */
-	if (k == 0)
+	if (k == 0 && r->window->has_anchor)
 		return r->window->anchor;
-	moment = first_moment(r->window->zone, reading_at(r, k));
-	return k > 0 ? Max(moment, r->window->anchor) : moment;
+	return first_moment(r->window->zone, reading_at(r, k));
 }
 
 /* Third kind: readings of the local clock. */
@@ -319,7 +316,7 @@ reading_bounds(const MeterWindow *window, TimestampTz t, TimestampTz *start, Tim
 	k = reading_index(&r, local_reading(window->zone, t));
 	*start = boundary_at(&r, k);
 
-	/* between the comings of the anchor's reading, the anchor is ahead */
+	/* the day of the month is still to come, or the anchor's second coming */
 	while (*start > t)
 		*start = boundary_at(&r, --k);
 
