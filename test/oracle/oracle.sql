@@ -144,7 +144,8 @@ $$;
 
 /*
  * Does data satisfy a filter tree?  Silent: what operators make of a missing
- * field; taken: it satisfies neq and nin, nothing else.
+ * field; taken: it is null, as a missing dimension is, which equals null only
+ * and does not exist.
  */
 CREATE FUNCTION oracle.matches(tree jsonb, data jsonb) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
@@ -153,7 +154,7 @@ DECLARE
 	v jsonb;
 	arg jsonb := tree -> 'value';
 	t text;
-	a text := tree ->> 'value';
+	a text := CASE WHEN jsonb_typeof(tree -> 'value') = 'string' THEN tree ->> 'value' END;
 BEGIN
 	IF tree IS NULL OR tree = 'null' THEN
 		RETURN true;
@@ -175,7 +176,7 @@ BEGIN
 		RETURN NOT oracle.matches(tree -> 'not', data);
 	END IF;
 
-	v := oracle.field(data, tree ->> 'field');
+	v := coalesce(oracle.field(data, tree ->> 'field'), 'null');
 	t := CASE WHEN jsonb_typeof(v) = 'string' THEN v #>> '{}' END;
 	CASE tree ->> 'op'
 		WHEN 'eq' THEN
@@ -206,7 +207,7 @@ BEGIN
 		WHEN 'matches' THEN
 			RETURN coalesce(t ~ a, false);
 		WHEN 'exists' THEN
-			RETURN (v IS NOT NULL) = coalesce(arg, 'true')::boolean;
+			RETURN (v <> 'null') = coalesce(arg, 'true')::boolean;
 	END CASE;
 END
 $$;
@@ -323,7 +324,8 @@ $$;
  *
  * Silent, and taken so: a rejected event leaves no key behind (a corrected
  * retry must count); an event that every listening meter's filter leaves out
- * is accepted; one that a meter rejects and no meter counts is rejected.
+ * is accepted; one that no meter counts and one finds in conflict is a conflict,
+ * else, when one rejects it, rejected.
  */
 CREATE FUNCTION oracle.ingest_one(org uuid, event jsonb, OUT id text, OUT status text, OUT code text)
 LANGUAGE plpgsql AS $$
@@ -421,11 +423,11 @@ BEGIN
 	ELSIF counted > 0 THEN
 		status := 'accepted';
 		code := CASE WHEN refused + conflicting > 0 THEN 'PARTIAL' END;
-	ELSIF refused > 0 THEN
-		status := 'rejected';
-		RETURN;
 	ELSIF conflicting > 0 THEN
 		status := 'conflict';
+		RETURN;
+	ELSIF refused > 0 THEN
+		status := 'rejected';
 		RETURN;
 	ELSIF again > 0 THEN
 		status := 'duplicate';
@@ -482,6 +484,13 @@ BEGIN
 END
 $$;
 
+/* When a zone's clock shows a local time, for the first time if it does twice. */
+CREATE FUNCTION oracle.first_coming(local timestamp, zone text) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+	SELECT min(t) FROM (SELECT local AT TIME ZONE zone - make_interval(mins => s) FROM generate_series(0, 180, 15) s) x(t)
+	WHERE t AT TIME ZONE zone = (local AT TIME ZONE zone) AT TIME ZONE zone
+$$;
+
 /* The start of the window after the one that holds t. */
 CREATE FUNCTION oracle.next_window(t timestamptz, size text, zone text, week_shift interval)
 RETURNS timestamptz
@@ -501,11 +510,11 @@ BEGIN
 													   t + interval '61 minutes', interval '1 minute') s
 					WHERE date_trunc('hour', s, zone) <> date_trunc('hour', t, zone));
 		WHEN 'week' THEN
-			RETURN (date_trunc('week', local - week_shift) + interval '1 week' + week_shift) AT TIME ZONE zone;
+			RETURN oracle.first_coming(date_trunc('week', local - week_shift) + interval '1 week' + week_shift, zone);
 		WHEN 'quarter' THEN
-			RETURN (date_trunc('quarter', local) + interval '3 months') AT TIME ZONE zone;
+			RETURN oracle.first_coming(date_trunc('quarter', local) + interval '3 months', zone);
 		ELSE
-			RETURN (date_trunc(size, local) + ('1 ' || size)::interval) AT TIME ZONE zone;
+			RETURN oracle.first_coming(date_trunc(size, local) + ('1 ' || size)::interval, zone);
 	END CASE;
 END
 $$;

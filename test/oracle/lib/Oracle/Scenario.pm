@@ -13,7 +13,7 @@ use warnings;
 use POSIX ();
 use Oracle::Random;
 
-my @ZONES = qw(UTC Asia/Kolkata America/New_York Australia/Lord_Howe Pacific/Chatham);
+my @ZONES = qw(UTC Asia/Kolkata America/New_York Australia/Lord_Howe Pacific/Chatham America/Havana);
 
 # Instants with something special about them: clock changes, leap days, turns
 # of a quarter or a year in some zone.
@@ -21,6 +21,7 @@ my @CENTRES = (
 	'2025-03-09 07:00:00', '2025-11-02 06:00:00',    # New York
 	'2025-04-05 15:00:00', '2024-10-05 15:30:00',    # Lord Howe, half an hour
 	'2025-04-05 14:00:00', '2024-09-28 14:00:00',    # Chatham, +12:45
+	'2024-11-03 05:00:00', '2025-03-09 05:00:00',    # Havana, at midnight
 	'2024-02-29 12:00:00', '2024-12-31 18:30:00', '2025-06-30 23:59:59', '2023-07-12 10:11:12');
 
 my %SECONDS = (minute => 60, hour => 3600, day => 86400, week => 7 * 86400,
@@ -218,6 +219,7 @@ sub make_data {
 	for my $name (keys_sorted(\%FIELDS)) {
 		next if $rng->chance(12);
 		my $v = $rng->pick(@{ $FIELDS{$name}{values} });
+		$v = $rng->pick('null', '"2"', '7', 'false') if $rng->chance(4);
 		if ($name eq 'region') { $data{geo} = { region => $v } }
 		else                   { $data{$name} = $v }
 	}
