@@ -58,7 +58,7 @@ SELECT (n - 1) / 2000 AS batch, json_agg(document ORDER BY n) AS events
 \echo The first event:
 SELECT jsonb_pretty(document::jsonb) AS event FROM demo.event ORDER BY n LIMIT 1;
 
-SELECT meter.create_store();
+SELECT meter.create_store() \g /dev/null
 SELECT meter.create_organization('airports') AS org \gset
 
 \echo Four meters listen to flight.departed:
