@@ -5,6 +5,8 @@
 #ifndef METER_DEFINITIONS_PLAN_H
 #define METER_DEFINITIONS_PLAN_H
 
+#include "compat.h"
+
 #include "utils/uuid.h"
 
 #include "values/filter.h"
