@@ -56,6 +56,8 @@ typedef struct MeterEvent
 	int			first;			/* its contributions in the batch */
 	int			ncontributions;
 	MeterStatus status;
+	bool		settled;		/* its keys are claimed or were there */
+	bool		by_envelope;	/* its envelope's key was there */
 	MeterError *error;			/* code and message of the status, or NULL */
 } MeterEvent;
 

@@ -8,9 +8,9 @@
  *	  number	the series of what is counted
  *	  append	events; merge rollups; keep rejections
  *
- * An event that cannot count is settled before any key is claimed, so that it
- * can be sent again when it is mended; but one whose key was counted before is
- * a duplicate (or conflict) whatever a meter would say to it today.
+ * An event that cannot count claims no key, so that it can be sent again when
+ * it is mended; but one whose key was counted before is a duplicate (or
+ * conflict) whatever a meter would say to it today.
  *
  * Locks, in order: definitions shared (locks.h), keys (unique index, sorted),
  * a stripe (locks.h; never waited for).  All are held to the end of the
@@ -191,6 +191,49 @@ measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter, const 
 	}
 }
 
+/* Is the event to be stored, as things stand? */
+static bool
+event_stored(const MeterEvent *event)
+{
+	return event->status == METER_STATUS_ACCEPTED || event->status == METER_STATUS_UNMATCHED;
+}
+
+/* What the outcomes at the meters that listen make of an event. */
+static void
+settle_by_outcomes(const MeterBatch *batch, MeterEvent *event)
+{
+	int			outcomes[METER_OUTCOME_CONFLICT + 1] = {0};
+	int			refused;
+
+	event->error = NULL;
+	for (int c = event->first; c < event->first + event->ncontributions; c++)
+	{
+		outcomes[batch->contributions[c].outcome]++;
+		if (event->error == NULL || batch->contributions[c].outcome == METER_OUTCOME_CONFLICT)
+			event->error = batch->contributions[c].error;
+	}
+	refused = outcomes[METER_OUTCOME_REJECTED] + outcomes[METER_OUTCOME_CONFLICT];
+	if (event->ncontributions == 0)
+		event->status = METER_STATUS_UNMATCHED;
+	else if (outcomes[METER_OUTCOME_COUNTED] > 0)
+		event->status = METER_STATUS_ACCEPTED;
+	else if (outcomes[METER_OUTCOME_CONFLICT] > 0)
+		event->status = METER_STATUS_CONFLICT;
+	else if (outcomes[METER_OUTCOME_REJECTED] > 0)
+		event->status = METER_STATUS_REJECTED;
+	else if (outcomes[METER_OUTCOME_DUPLICATE] > 0)
+		event->status = METER_STATUS_DUPLICATE;
+	else
+		event->status = METER_STATUS_ACCEPTED;
+	if (event->status == METER_STATUS_ACCEPTED && refused > 0)
+	{
+		MeterError	err;
+
+		meter_error_set(&err, "PARTIAL", "not counted by %d of %d meters", refused, event->ncontributions);
+		event->error = copy_error(&err);
+	}
+}
+
 /* Measure the event for whoever listens, and settle what can be settled. */
 static void
 measure_event(MeterBatch *batch, int event_number)
@@ -199,8 +242,6 @@ measure_event(MeterBatch *batch, int event_number)
 	const MeterListeners *listeners = meter_cache_listeners(&batch->organization,
 															event->type.data, event->type.len);
 	bool		keyed = event->id.data != NULL;
-	int			counted = 0;
-	int			rejected = 0;
 
 	for (int i = 0; i < listeners->nmeters; i++)
 	{
@@ -212,13 +253,8 @@ measure_event(MeterBatch *batch, int event_number)
 		measure_for(batch, event_number, meter, plan);
 	}
 	for (int i = event->first; i < batch->ncontributions; i++)
-	{
-		const MeterContribution *c = &batch->contributions[i];
-
-		counted += c->outcome == METER_OUTCOME_COUNTED;
-		rejected += c->outcome == METER_OUTCOME_REJECTED;
-		keyed |= c->plan->dedup_path != NULL;
-	}
+		keyed |= batch->contributions[i].plan->dedup_path != NULL;
+	settle_by_outcomes(batch, event);
 	if (!keyed)
 	{
 		MeterError	err;
@@ -230,12 +266,6 @@ measure_event(MeterBatch *batch, int event_number)
 		event->ncontributions = 0;
 		batch->ncontributions = event->first;
 	}
-	else if (event->ncontributions == 0)
-		event->status = METER_STATUS_UNMATCHED;
-	else if (rejected > 0 && counted == 0)
-		event->status = METER_STATUS_REJECTED;
-	else
-		event->status = METER_STATUS_ACCEPTED;
 }
 
 static void process_batch(MeterIngest *ingest);
@@ -303,128 +333,207 @@ key_conflict(void)
 	return copy_error(&err);
 }
 
-/* Give the status of its key to an event whose key was there. */
-static void
-settle_by_key(MeterEvent *event, MeterKeyState state)
+/* Keys gathered for one statement, and whose they are. */
+typedef struct KeyList
 {
-	if (state == METER_KEY_NEW)
-		return;
-	event->status = state == METER_KEY_CONFLICT ? METER_STATUS_CONFLICT : METER_STATUS_DUPLICATE;
-	event->error = state == METER_KEY_CONFLICT ? key_conflict() : NULL;
+	MeterKey   *keys;
+	int		   *owners;
+	int			n;
+} KeyList;
+
+static KeyList
+new_key_list(int size)
+{
+	return (KeyList) {
+		palloc(Max(size, 1) * sizeof(MeterKey)), palloc(Max(size, 1) * sizeof(int)), 0
+	};
+}
+
+static void
+list_envelope(KeyList *list, const MeterBatch *batch, int number)
+{
+	const MeterEvent *event = &batch->events[number];
+
+	list->keys[list->n] = (MeterKey) {
+		.key = envelope_key(event), .payload_hash = event->payload_hash,
+			.time = event->time, .seq = event->seq
+	};
+	list->owners[list->n++] = number;
+}
+
+static void
+list_meter_key(KeyList *list, const MeterBatch *batch, int number)
+{
+	const MeterContribution *c = &batch->contributions[number];
+	const MeterEvent *event = &batch->events[c->event];
+
+	list->keys[list->n] = (MeterKey) {
+		.space = c->meter->meter_no, .key = c->measure.dedup_key,
+			.payload_hash = event->payload_hash, .time = event->time, .seq = event->seq
+	};
+	list->owners[list->n++] = number;
+}
+
+/* Settle events whose envelope's key was there. */
+static void
+settle_envelopes(MeterBatch *batch, const KeyList *list)
+{
+	for (int i = 0; i < list->n; i++)
+	{
+		MeterEvent *event = &batch->events[list->owners[i]];
+
+		if (list->keys[i].state == METER_KEY_NEW)
+			continue;
+		event->settled = event->by_envelope = true;
+		event->status = list->keys[i].state == METER_KEY_CONFLICT ?
+			METER_STATUS_CONFLICT : METER_STATUS_DUPLICATE;
+		event->error = list->keys[i].state == METER_KEY_CONFLICT ? key_conflict() : NULL;
+	}
+}
+
+/* Settle contributions whose meter had the key. */
+static void
+settle_meter_keys(MeterBatch *batch, const KeyList *list)
+{
+	for (int i = 0; i < list->n; i++)
+	{
+		MeterContribution *c = &batch->contributions[list->owners[i]];
+
+		if (list->keys[i].state == METER_KEY_NEW)
+			continue;
+		c->outcome = list->keys[i].state == METER_KEY_CONFLICT ?
+			METER_OUTCOME_CONFLICT : METER_OUTCOME_DUPLICATE;
+		c->error = list->keys[i].state == METER_KEY_CONFLICT ? key_conflict() : NULL;
+		settle_by_outcomes(batch, &batch->events[c->event]);
+	}
+}
+
+static bool
+same_text(MeterText a, MeterText b)
+{
+	return (a.data == NULL) == (b.data == NULL) && a.len == b.len &&
+		(a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* What was settled as a duplicate of an event that gave its key back is open. */
+static void
+reopen_duplicates(MeterBatch *batch, int number)
+{
+	const MeterEvent *released = &batch->events[number];
+
+	for (int i = number + 1; i < batch->nevents; i++)
+	{
+		MeterEvent *event = &batch->events[i];
+
+		if (!event->by_envelope || !same_text(event->id, released->id) ||
+			!same_text(event->source, released->source) || !same_text(event->type, released->type))
+			continue;
+		event->settled = event->by_envelope = false;
+		settle_by_outcomes(batch, event);
+	}
 }
 
 /*
- * Claim the envelope keys of what will be stored (claim true), or look up those
- * of what a meter rejected.
+ * Claim the keys of meters with a dedup_key_path for the events that are new.
+ * An event that nobody counts then is not stored: give its envelope's key back,
+ * so that it can be sent again when it is mended.
  */
 static void
-settle_envelopes(MeterBatch *batch, bool claim)
+claim_meter_keys(MeterBatch *batch, const KeyList *envelopes)
 {
-	MeterKey   *keys = palloc(Max(batch->nevents, 1) * sizeof(MeterKey));
-	int		   *owners = palloc(Max(batch->nevents, 1) * sizeof(int));
-	int			n = 0;
-
-	for (int i = 0; i < batch->nevents; i++)
-	{
-		const MeterEvent *event = &batch->events[i];
-
-		if (event->id.data == NULL || (event->status == METER_STATUS_REJECTED) == claim)
-			continue;
-		keys[n] = (MeterKey) {
-			.key = envelope_key(event), .payload_hash = event->payload_hash,
-				.time = event->time, .seq = event->seq
-		};
-		owners[n++] = i;
-	}
-	if (n == 0)
-		return;
-	if (claim)
-		meter_key_claim(&batch->organization, keys, n);
-	else
-		meter_key_look_up(&batch->organization, keys, n);
-	for (int i = 0; i < n; i++)
-		settle_by_key(&batch->events[owners[i]], keys[i].state);
-}
-
-/* Claim the keys of meters with a dedup_key_path for the events that are new. */
-static void
-claim_meter_keys(MeterBatch *batch)
-{
-	MeterKey   *keys = NULL;
-	int		   *owners = NULL;
-	int			n = 0;
+	KeyList		list = new_key_list(batch->ncontributions);
+	KeyList		released = new_key_list(envelopes->n);
 
 	for (int i = 0; i < batch->ncontributions; i++)
 	{
 		const MeterContribution *c = &batch->contributions[i];
-		const MeterEvent *event = &batch->events[c->event];
 
-		if (c->plan->dedup_path == NULL || c->outcome != METER_OUTCOME_COUNTED ||
-			event->status != METER_STATUS_ACCEPTED)
-			continue;
-		if (keys == NULL)
-		{
-			keys = palloc((batch->ncontributions - i) * sizeof(MeterKey));
-			owners = palloc((batch->ncontributions - i) * sizeof(int));
-		}
-		keys[n] = (MeterKey) {
-			.space = c->meter->meter_no, .key = c->measure.dedup_key,
-				.payload_hash = event->payload_hash, .time = event->time, .seq = event->seq
-		};
-		owners[n++] = i;
+		if (c->plan->dedup_path && c->outcome == METER_OUTCOME_COUNTED &&
+			!batch->events[c->event].settled)
+			list_meter_key(&list, batch, i);
 	}
-	if (n == 0)
+	for (int i = 0; i < batch->nevents; i++)
+		batch->events[i].settled = true;
+	if (list.n == 0)
 		return;
-	meter_key_claim(&batch->organization, keys, n);
-	for (int i = 0; i < n; i++)
-	{
-		MeterContribution *c = &batch->contributions[owners[i]];
+	meter_key_claim(&batch->organization, list.keys, list.n);
+	settle_meter_keys(batch, &list);
 
-		if (keys[i].state == METER_KEY_DUPLICATE)
-			c->outcome = METER_OUTCOME_DUPLICATE;
-		else if (keys[i].state == METER_KEY_CONFLICT)
+	for (int i = 0; i < envelopes->n; i++)
+	{
+		const MeterEvent *event = &batch->events[envelopes->owners[i]];
+
+		if (envelopes->keys[i].state == METER_KEY_NEW && !event_stored(event))
+			list_envelope(&released, batch, envelopes->owners[i]);
+	}
+	if (released.n > 0)
+		meter_key_release(&batch->organization, released.keys, released.n);
+	for (int r = 0; r < released.n; r++)
+		reopen_duplicates(batch, released.owners[r]);
+}
+
+/*
+ * Claim the envelopes' keys of all that would be stored, then the meters'.  What
+ * was a duplicate of an event that gave its key back comes around again.
+ */
+static void
+claim_keys(MeterBatch *batch)
+{
+	bool		again = true;
+
+	while (again)
+	{
+		KeyList		list = new_key_list(batch->nevents);
+
+		for (int i = 0; i < batch->nevents; i++)
 		{
-			c->outcome = METER_OUTCOME_CONFLICT;
-			c->error = key_conflict();
+			const MeterEvent *event = &batch->events[i];
+
+			if (event->id.data && !event->settled && event_stored(event))
+				list_envelope(&list, batch, i);
 		}
+		if (list.n > 0)
+		{
+			meter_key_claim(&batch->organization, list.keys, list.n);
+			settle_envelopes(batch, &list);
+		}
+		claim_meter_keys(batch, &list);
+		again = false;
+		for (int i = 0; i < batch->nevents && !again; i++)
+			again = !batch->events[i].settled;
 	}
 }
 
-/* With every key settled, what became of each event that looked acceptable. */
+/* A rejected event whose key was counted before is that event again. */
 static void
-settle_statuses(MeterBatch *batch)
+look_up_rejected(MeterBatch *batch)
 {
+	KeyList		envelopes = new_key_list(batch->nevents);
+
 	for (int i = 0; i < batch->nevents; i++)
 	{
-		MeterEvent *event = &batch->events[i];
-		int			outcomes[METER_OUTCOME_CONFLICT + 1] = {0};
+		if (batch->events[i].status == METER_STATUS_REJECTED && batch->events[i].id.data)
+			list_envelope(&envelopes, batch, i);
+	}
+	if (envelopes.n > 0)
+	{
+		meter_key_look_up(&batch->organization, envelopes.keys, envelopes.n);
+		settle_envelopes(batch, &envelopes);
+	}
+}
 
-		if (event->status == METER_STATUS_DUPLICATE || event->status == METER_STATUS_CONFLICT)
-		{
-			for (int c = event->first; c < event->first + event->ncontributions; c++)
-				batch->contributions[c].outcome = METER_OUTCOME_DUPLICATE;
-			continue;
-		}
-		for (int c = event->first; c < event->first + event->ncontributions; c++)
-		{
-			outcomes[batch->contributions[c].outcome]++;
-			if (event->error == NULL)
-				event->error = batch->contributions[c].error;
-		}
-		if (event->status != METER_STATUS_ACCEPTED)
-			continue;
-		if (outcomes[METER_OUTCOME_COUNTED] == 0 && outcomes[METER_OUTCOME_FILTERED] == 0)
-			settle_by_key(event, outcomes[METER_OUTCOME_CONFLICT] > 0 ?
-						  METER_KEY_CONFLICT : METER_KEY_DUPLICATE);
-		else if (event->error)
-		{
-			MeterError	err;
+/* An event that came before counts nowhere and is refused by nobody. */
+static void
+drop_duplicates(MeterBatch *batch)
+{
+	for (int i = 0; i < batch->ncontributions; i++)
+	{
+		MeterContribution *c = &batch->contributions[i];
 
-			meter_error_set(&err, "PARTIAL", "not counted by %d of %d meters",
-							outcomes[METER_OUTCOME_REJECTED] + outcomes[METER_OUTCOME_CONFLICT],
-							event->ncontributions);
-			event->error = copy_error(&err);
-		}
+		if (!batch->events[c->event].by_envelope)
+			continue;
+		c->outcome = METER_OUTCOME_DUPLICATE;
+		c->error = NULL;
 	}
 }
 
@@ -460,7 +569,7 @@ append_events(MeterBatch *batch)
 	{
 		const MeterEvent *event = &batch->events[i];
 
-		if (event->status != METER_STATUS_ACCEPTED && event->status != METER_STATUS_UNMATCHED)
+		if (!event_stored(event))
 			continue;
 		rows[n++] = (MeterEventRow) {
 			.time = event->time, .seq = event->seq, .type = event->type,
@@ -560,10 +669,9 @@ process_batch(MeterIngest *ingest)
 	MeterBatch *batch = &ingest->batch;
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 
-	settle_envelopes(batch, false);
-	settle_envelopes(batch, true);
-	claim_meter_keys(batch);
-	settle_statuses(batch);
+	claim_keys(batch);
+	look_up_rejected(batch);
+	drop_duplicates(batch);
 	if (!ingest->organization->partial)
 		refuse_bad_events(batch);
 	number_series(batch);

@@ -125,6 +125,7 @@ meter_measure(const MeterPlan *plan, const MeterJson *doc, int data,
 		doc = &empty_document;
 		data = 0;
 	}
+	memset(out, 0, sizeof(*out));
 	if (plan->filter && !meter_filter_matches(plan->filter, doc, data))
 		return METER_FILTERED;
 	if (plan->function == METER_FUNCTION_UNIQUE_COUNT)

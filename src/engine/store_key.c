@@ -114,10 +114,11 @@ insert_keys(const pg_uuid_t *organization, MeterKey **keys, int n)
 /*
  * Read what is there for the keys' hashes and settle each key that is found.
  * Keys not found keep state NEW with probe set to the next free one.  Both
- * sides are in hash order, so one pass pairs them.
+ * sides are in hash order, so one pass pairs them.  Where nothing was claimed,
+ * a key of an event that came later (in the same batch) is not there yet.
  */
 static void
-read_keys(const pg_uuid_t *organization, MeterKey **keys, int n, bool *settled)
+read_keys(const pg_uuid_t *organization, MeterKey **keys, int n, bool claimed, bool *settled)
 {
 	static MeterStatement statement = {
 		"SELECT k.key_hash, k.probe, k.space, k.payload_hash, k.seq, k.key"
@@ -148,6 +149,7 @@ read_keys(const pg_uuid_t *organization, MeterKey **keys, int n, bool *settled)
 		for (r = row; r < rows && !settled[i]; r++)
 		{
 			text	   *key;
+			int64		seq;
 
 			if (memcmp(DatumGetUUIDP(meter_spi_value(r, 1, &isnull)), keys[i]->hash, UUID_LEN) != 0)
 				break;
@@ -158,7 +160,8 @@ read_keys(const pg_uuid_t *organization, MeterKey **keys, int n, bool *settled)
 				memcmp(VARDATA_ANY(key), keys[i]->key.data, keys[i]->key.len) != 0)
 				continue;
 			settled[i] = true;
-			if (DatumGetInt64(meter_spi_value(r, 5, &isnull)) == keys[i]->seq)
+			seq = DatumGetInt64(meter_spi_value(r, 5, &isnull));
+			if (seq == keys[i]->seq || (!claimed && seq > keys[i]->seq))
 				keys[i]->state = METER_KEY_NEW;
 			else
 			{
@@ -204,7 +207,7 @@ claim_distinct(const pg_uuid_t *organization, MeterKey **keys, int n)
 		if (insert_keys(organization, keys, n) == n)
 			return;
 		/* some were there; those not even there now had another text */
-		read_keys(organization, keys, n, settled);
+		read_keys(organization, keys, n, true, settled);
 		for (int i = 0; i < n; i++)
 		{
 			if (!settled[i])
@@ -254,7 +257,7 @@ meter_key_claim(const pg_uuid_t *organization, MeterKey *keys, int n)
 				METER_KEY_DUPLICATE : METER_KEY_CONFLICT;
 	}
 	if (ndistinct > 0)
-		read_keys(organization, distinct, ndistinct, palloc(ndistinct * sizeof(bool)));
+		read_keys(organization, distinct, ndistinct, true, palloc(ndistinct * sizeof(bool)));
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }
@@ -267,7 +270,28 @@ meter_key_look_up(const pg_uuid_t *organization, MeterKey *keys, int n)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 
-	read_keys(organization, sort_keys(keys, n), n, palloc(n * sizeof(bool)));
+	read_keys(organization, sort_keys(keys, n), n, false, palloc(n * sizeof(bool)));
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+/* Give keys back; see store.h. */
+void
+meter_key_release(const pg_uuid_t *organization, MeterKey *keys, int n)
+{
+	static MeterStatement statement = {
+		"DELETE FROM meter.event_key AS k"
+		" WHERE k.organization_id = $1 AND k.key_hash = ANY ($2) AND k.seq = ANY ($3) AND k.space = 0",
+		3, {UUIDOID, UUIDARRAYOID, INT8ARRAYOID}
+	};
+	MeterKey  **sorted = sort_keys(keys, n);
+	Datum	   *seqs = palloc(n * sizeof(Datum));
+	Datum		values[3];
+
+	for (int i = 0; i < n; i++)
+		seqs[i] = Int64GetDatum(keys[i].seq);
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = key_hash_array(sorted, n);
+	values[2] = meter_spi_array(seqs, NULL, n, INT8OID);
+	meter_spi_execute(&statement, values, NULL, false);
 }
