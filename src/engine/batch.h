@@ -84,6 +84,18 @@ typedef struct MeterBatch
  * error where it is none. */
 extern bool meter_envelope_read(MeterBatch *batch, MeterEvent *event, MeterError *err);
 
+/* dedup.c: claim the keys of what is new and settle every event's status. */
+extern void meter_batch_dedup(MeterBatch *batch);
+
+/* What the outcomes at the meters that listen make of an event. */
+extern void meter_event_settle(const MeterBatch *batch, MeterEvent *event);
+
+/* Is the event to be stored, as things stand? */
+extern bool meter_event_stored(const MeterEvent *event);
+
+/* An error that lives as long as the batch, made in its context. */
+extern MeterError *meter_batch_error(const MeterError *err);
+
 /* rollup.c: merge the counted contributions into the rollup store. */
 extern void meter_batch_roll_up(MeterBatch *batch);
 

@@ -87,6 +87,9 @@ extern MeterJson *meter_json_parse_or_throw(const char *text, size_t len,
  * be well-formed JSON (type json); white space before the value is skipped. */
 extern size_t meter_json_skip(const char *text, size_t len, size_t pos);
 
+/* The value of four hexadecimal digits, or -1. */
+extern int	meter_json_hex(const char *p);
+
 /* The value of a member, or -1.  name need not be NUL-terminated. */
 extern int	meter_json_member(const MeterJson *doc, int object,
 							  const char *name, int namelen);
