@@ -42,7 +42,7 @@ meter_schema_compile_pattern_properties(SchemaCompiler *c, SchemaNode *s, int va
 	{
 		SchemaPatternProperty *p = &objects->patterns[i];
 
-		p->pattern = meter_schema_pattern_compile(c, members[i].keynode);
+		p->pattern = meter_schema_pattern_compile(c, members[i].keynode, members[i].value);
 		if (p->pattern == NULL)
 			return false;
 		p->schema = meter_schema_node(c, c->source, members[i].value);

@@ -244,7 +244,7 @@ meter_schema_compile_pattern(SchemaCompiler *c, SchemaNode *s, int value)
 {
 	if (c->source->doc.nodes[value].type != METER_JSON_STRING)
 		return refuse_value(c, value, "a string");
-	meter_schema_strings(s)->pattern = meter_schema_pattern_compile(c, value);
+	meter_schema_strings(s)->pattern = meter_schema_pattern_compile(c, value, value);
 	return s->strings->pattern != NULL;
 }
 

@@ -227,7 +227,7 @@ find_loop(SchemaCompiler *c, SchemaNode *s, int depth)
 		return meter_schema_refuse(c, s->source, s->node, "CIRCULAR_REFERENCE",
 								   "references lead back to this schema without end");
 	if (depth > MAX_CHAIN)
-		return meter_schema_refuse(c, s->source, s->node, "CIRCULAR_REFERENCE",
+		return meter_schema_refuse(c, s->source, s->node, "SCHEMA_TOO_DEEP",
 								   "more than %d schemas apply to one place", MAX_CHAIN);
 	s->visit = 1;
 	p = s->in_place;
@@ -307,13 +307,13 @@ meter_schema_compile(const MeterJson *doc, int node, int flags, MeterError *err)
 	text = meter_json_raw(doc, node, &len);
 	if (len > METER_SCHEMA_MAX_SIZE)
 	{
-		meter_error_set(err, "SCHEMA_TOO_LARGE", "a schema may have %d bytes",
+		meter_error_set(err, "SCHEMA_TOO_LARGE", "a schema may have at most %d bytes",
 						METER_SCHEMA_MAX_SIZE);
 		return NULL;
 	}
 	if (json_depth(doc, node) > METER_SCHEMA_MAX_DEPTH)
 	{
-		meter_error_set(err, "SCHEMA_TOO_DEEP", "a schema may have %d levels",
+		meter_error_set(err, "SCHEMA_TOO_DEEP", "a schema may have at most %d levels",
 						METER_SCHEMA_MAX_DEPTH);
 		return NULL;
 	}

@@ -354,7 +354,7 @@ open_group(Translator *t)
 static bool
 close_group(Translator *t)
 {
-	int			inner = t->cost + 1;
+	int			inner = Max(t->cost, 1);
 
 	if (t->ngroups == 0)
 		return fail(t, "a closing parenthesis has no opening one");

@@ -32,7 +32,7 @@ free_expression(void *arg)
 
 /* Give a pattern's translation to the engine. */
 static bool
-compile_expression(SchemaCompiler *c, int node, SchemaPattern *pattern, const char *translated, int len)
+compile_expression(SchemaCompiler *c, int place, SchemaPattern *pattern, const char *translated, int len)
 {
 	pg_wchar   *wide = palloc((len + 1) * sizeof(pg_wchar));
 	int			n = pg_mb2wchar_with_len(translated, wide, len);
@@ -51,13 +51,13 @@ compile_expression(SchemaCompiler *c, int node, SchemaPattern *pattern, const ch
 	/* it may have given up because of a cancel */
 	CHECK_FOR_INTERRUPTS();
 	pg_regerror(result, &pattern->expression, message, sizeof(message));
-	return meter_schema_refuse(c, c->source, node, "INVALID_PATTERN",
+	return meter_schema_refuse(c, c->source, place, "INVALID_PATTERN",
 							   "\"%s\" cannot be used as a pattern: %s", pattern->text, message);
 }
 
-/* The pattern in a string node, or NULL after refusing it. */
+/* The pattern in a string node, or NULL after refusing what is at place. */
 SchemaPattern *
-meter_schema_pattern_compile(SchemaCompiler *c, int node)
+meter_schema_pattern_compile(SchemaCompiler *c, int node, int place)
 {
 	SchemaPattern *pattern = palloc0(sizeof(SchemaPattern));
 	StringInfoData translated;
@@ -71,7 +71,7 @@ meter_schema_pattern_compile(SchemaCompiler *c, int node)
 	if (meter_schema_ecma_translate(pattern->text, strlen(pattern->text), &translated,
 									pattern->steps, &cost, &message) != SCHEMA_ECMA_OK)
 	{
-		meter_schema_refuse(c, c->source, node, "INVALID_PATTERN",
+		meter_schema_refuse(c, c->source, place, "INVALID_PATTERN",
 							"\"%s\" cannot be used as a pattern: %s", pattern->text, message);
 		return NULL;
 	}
@@ -81,11 +81,11 @@ meter_schema_pattern_compile(SchemaCompiler *c, int node)
 		c->pattern_cost += cost;
 		if (c->pattern_cost > METER_SCHEMA_PATTERNS_COST)
 		{
-			meter_schema_refuse(c, c->source, node, "INVALID_PATTERN",
+			meter_schema_refuse(c, c->source, place, "INVALID_PATTERN",
 								"the patterns of the schema are too complex");
 			return NULL;
 		}
-		if (!compile_expression(c, node, pattern, translated.data, translated.len))
+		if (!compile_expression(c, place, pattern, translated.data, translated.len))
 			return NULL;
 	}
 	pfree(translated.data);

@@ -404,8 +404,9 @@ extern SchemaEcma meter_schema_ecma_translate(const char *pattern, int len, Stri
 											  SchemaSteps *steps, int *cost,
 											  const char **message);
 
-/* The pattern in a string node (a key too), or NULL after refusing it. */
-extern SchemaPattern *meter_schema_pattern_compile(SchemaCompiler *c, int node);
+/* The pattern in a string node (a key too), or NULL after refusing what is at
+ * place. */
+extern SchemaPattern *meter_schema_pattern_compile(SchemaCompiler *c, int node, int place);
 extern bool meter_schema_pattern_matches(const SchemaPattern *pattern, const char *s, int len);
 extern const char *meter_schema_pattern_text(const SchemaPattern *pattern);
 

@@ -254,7 +254,7 @@ scan_value(SchemaCompiler *c, SchemaSource *source, const SchemaKeyword *keyword
 		case SCHEMA_SHAPE_LIST:
 			if (type != METER_JSON_ARRAY || nodes[value].count == 0)
 				return meter_schema_refuse(c, source, value, "INVALID_SCHEMA",
-										   "%s must be a not empty array of schemas", keyword->name);
+										   "%s must be a non-empty array of schemas", keyword->name);
 			break;
 		default:
 			if (type != METER_JSON_OBJECT)
