@@ -1,0 +1,578 @@
+/*
+ * schema_ecma.c
+ *		ECMA-262 patterns as regular expressions of the server.
+ *
+ * JSON Schema's patterns are JavaScript's, with the u flag.  The server's
+ * engine (Spencer's, as a DFA) knows the same constructs under partly other
+ * names and with other meanings, so the pattern is parsed and written anew:
+ *
+ *	- every literal becomes a \u escape, every class a bracket expression of
+ *	  code points: nothing depends on locale or flags;
+ *	- groups capture nothing and quantifiers are greedy: only whether there is
+ *	  a match matters, and so the engine never leaves its linear DFA;
+ *	- counts above the engine's 255 are split into nested ones;
+ *	- back-references, Unicode properties other than general categories and
+ *	  inline flags are refused.
+ *
+ * Where a pattern is a plain sequence of character classes (as most are), the
+ * sequence is noted too, for schema_steps.c.
+ */
+#include "values/schema_private.h"
+
+#include "mb/pg_wchar.h"
+
+#define MAX_GROUPS	50
+#define MAX_COUNT	255			/* the engine's, in {m,n} */
+
+typedef struct Translator
+{
+	const char *p;
+	const char *end;
+	StringInfo	out;
+	SchemaSteps *steps;			/* of the sequence, while it is one */
+	const char *error;
+	const char *unsupported;
+
+	/* open groups */
+	int			ngroups;
+	struct
+	{
+		int			start;		/* of its text in out */
+		int			cost;		/* what stood before it in the outer group */
+		bool		assertion;
+	}			groups[MAX_GROUPS];
+
+	int			cost;			/* of the present group */
+	int			atom;			/* where the last atom's text starts in out, or
+								 * -1 if nothing can be repeated */
+	int			atom_cost;
+} Translator;
+
+static bool
+fail(Translator *t, const char *message)
+{
+	t->error = message;
+	return false;
+}
+
+/* Note what is valid but not done here, and go on. */
+static bool
+unsupported(Translator *t, const char *message)
+{
+	t->unsupported = message;
+	return true;
+}
+
+static void
+emit_char(StringInfo out, uint32 c)
+{
+	if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))
+		appendStringInfoChar(out, c);
+	else if (c <= 0xFFFF)
+		appendStringInfo(out, "\\u%04X", c);
+	else
+		appendStringInfo(out, "\\U%08X", c);
+}
+
+/* The last thing written, from start on, is an atom. */
+static void
+set_atom(Translator *t, int start, int cost)
+{
+	t->atom = start;
+	t->atom_cost = cost;
+	t->cost += cost;
+}
+
+/* One character out of a set. */
+static void
+emit_set(Translator *t, SchemaCharset *set)
+{
+	int			start = t->out->len;
+
+	meter_schema_charset_normalize(set);
+	if (set->nranges == 0)
+		appendStringInfoString(t->out, "[\\u0000]");	/* in no text */
+	else if (set->nranges == 1 && set->ranges[0].first == set->ranges[0].last)
+		emit_char(t->out, set->ranges[0].first);
+	else
+	{
+		appendStringInfoChar(t->out, '[');
+		for (int i = 0; i < set->nranges; i++)
+		{
+			emit_char(t->out, set->ranges[i].first);
+			if (set->ranges[i].first == set->ranges[i].last)
+				continue;
+			appendStringInfoChar(t->out, '-');
+			emit_char(t->out, set->ranges[i].last);
+		}
+		appendStringInfoChar(t->out, ']');
+	}
+	set_atom(t, start, 1 + set->nranges / 16);
+	meter_schema_steps_add(t->steps, set);
+}
+
+static uint32
+next_char(Translator *t)
+{
+	int			len = Min(pg_utf_mblen((const unsigned char *) t->p), t->end - t->p);
+	uint32		c = utf8_to_unicode((const unsigned char *) t->p);
+
+	t->p += len;
+	return c;
+}
+
+/* n hexadecimal digits. */
+static bool
+parse_hex(Translator *t, int n, uint32 *c)
+{
+	*c = 0;
+	for (int i = 0; i < n; i++, t->p++)
+	{
+		int			d;
+
+		if (t->p >= t->end || !isxdigit((unsigned char) *t->p))
+			return fail(t, "a character escape needs more hexadecimal digits");
+		d = *t->p <= '9' ? *t->p - '0' : (*t->p | 0x20) - 'a' + 10;
+		*c = *c * 16 + d;
+	}
+	return true;
+}
+
+/* After \u: four digits, a surrogate pair of such escapes, or {digits}. */
+static bool
+parse_unicode(Translator *t, uint32 *c)
+{
+	uint32		low;
+
+	if (t->p < t->end && *t->p == '{')
+	{
+		const char *close = memchr(t->p, '}', t->end - t->p);
+
+		t->p++;
+		while (close && t->p < close - 1 && *t->p == '0')
+			t->p++;
+		if (close == NULL || close == t->p || close - t->p > 6 || !parse_hex(t, close - t->p, c) ||
+			*c > 0x10FFFF)
+			return fail(t, "\\u{...} must hold the number of a character");
+		t->p++;
+		return true;
+	}
+	if (!parse_hex(t, 4, c))
+		return false;
+	if (*c >= 0xD800 && *c <= 0xDBFF && t->end - t->p >= 6 && t->p[0] == '\\' && t->p[1] == 'u' &&
+		(t->p[2] | 0x20) == 'd' && strchr("cdefCDEF", t->p[3]))
+	{
+		t->p += 2;
+		if (!parse_hex(t, 4, &low))
+			return false;
+		*c = 0x10000 + ((*c & 0x3FF) << 10) + (low & 0x3FF);
+	}
+	return true;
+}
+
+/* After \p or \P: {name}. */
+static bool
+parse_property(Translator *t, bool negated, SchemaCharset *set)
+{
+	const char *close = t->p < t->end && *t->p == '{' ? memchr(t->p, '}', t->end - t->p) : NULL;
+	SchemaCharset own = {0};
+
+	if (close == NULL || close == t->p + 1)
+		return fail(t, "\\p must be followed by a property in braces");
+	if (!meter_schema_charset_add_property(&own, t->p + 1, close - t->p - 1))
+		unsupported(t, "of Unicode properties only general categories are supported");
+	t->p = close + 1;
+	if (negated)
+		meter_schema_charset_complement(&own);
+	meter_schema_charset_add_set(set, &own);
+	return true;
+}
+
+/* After a backslash: one character (*c) or a class (added to set, *c is -1). */
+static bool
+parse_escape(Translator *t, bool in_class, SchemaCharset *set, int64 *c)
+{
+	static const char from[] = "tnvfr";
+	static const char to[] = "\t\n\v\f\r";
+	uint32		code;
+	char		letter;
+
+	if (t->p >= t->end)
+		return fail(t, "the pattern ends with a backslash");
+	if ((unsigned char) *t->p >= 0x80)
+		return fail(t, "unknown escape");
+	letter = *t->p++;
+	*c = -1;
+	if (letter == 'p' || letter == 'P')
+		return parse_property(t, letter == 'P', set);
+	if (letter != '.' && meter_schema_charset_add_class(set, letter))
+		return true;
+	if (strchr(from, letter))
+	{
+		*c = to[strchr(from, letter) - from];
+		return true;
+	}
+	*c = letter;
+	switch (letter)
+	{
+		case 'b':
+			*c = '\b';
+			return in_class || fail(t, "unknown escape");
+		case 'c':
+			if (t->p >= t->end || !isalpha((unsigned char) *t->p))
+				return fail(t, "\\c must be followed by a letter");
+			*c = *t->p++ & 0x1F;
+			return true;
+		case 'x':
+		case 'u':
+			if (letter == 'x' ? !parse_hex(t, 2, &code) : !parse_unicode(t, &code))
+				return false;
+			*c = code;
+			return true;
+		case '0':
+			*c = 0;
+			if (t->p < t->end && isdigit((unsigned char) *t->p))
+				return fail(t, "octal escapes are not allowed");
+			return true;
+		default:
+			/* punctuation stands for itself */
+			return !isalnum((unsigned char) letter) || fail(t, "unknown escape");
+	}
+}
+
+/* One member of [...]. */
+static bool
+parse_class_atom(Translator *t, SchemaCharset *set, int64 *c)
+{
+	if (*t->p != '\\')
+	{
+		*c = next_char(t);
+		return true;
+	}
+	t->p++;
+	return parse_escape(t, true, set, c);
+}
+
+/* After an opening bracket. */
+static bool
+parse_class(Translator *t)
+{
+	SchemaCharset set = {0};
+	bool		negated = t->p < t->end && *t->p == '^';
+
+	t->p += negated;
+	for (;;)
+	{
+		int64		first,
+					last;
+
+		if (t->p >= t->end)
+			return fail(t, "a closing bracket is missing");
+		if (*t->p == ']')
+			break;
+		if (!parse_class_atom(t, &set, &first))
+			return false;
+		last = first;
+		/* a hyphen before the end or beside a class is itself */
+		if (first >= 0 && t->end - t->p >= 2 && t->p[0] == '-' && t->p[1] != ']')
+		{
+			t->p++;
+			if (!parse_class_atom(t, &set, &last))
+				return false;
+			if (last < 0)
+			{
+				meter_schema_charset_add(&set, '-', '-');
+				last = first;
+			}
+			if (last < first)
+				return fail(t, "a range is the wrong way round");
+		}
+		if (first >= 0)
+			meter_schema_charset_add(&set, first, last);
+	}
+	t->p++;
+	if (negated)
+		meter_schema_charset_complement(&set);
+	emit_set(t, &set);
+	return true;
+}
+
+/* After an opening parenthesis. */
+static bool
+open_group(Translator *t)
+{
+	const char *rest = t->p;
+	int			left = t->end - t->p;
+	const char *write = "(?:";
+	bool		assertion = false;
+
+	if (left >= 2 && rest[0] == '?')
+	{
+		bool		behind = rest[1] == '<' && left >= 3 && (rest[2] == '=' || rest[2] == '!');
+
+		assertion = rest[1] == '=' || rest[1] == '!' || behind;
+		if (assertion)
+		{
+			int			len = behind ? 3 : 2;
+
+			write = psprintf("(%.*s", len, rest);
+			t->p += len;
+		}
+		else if (rest[1] == ':')
+			t->p += 2;
+		else
+		{
+			/* a named group */
+			const char *close = rest[1] == '<' ? memchr(rest, '>', left) : NULL;
+
+			if (close == NULL || close == rest + 2 || isdigit((unsigned char) rest[2]))
+				return fail(t, "unknown kind of group");
+			for (const char *p = rest + 2; p < close; p++)
+			{
+				if (!isalnum((unsigned char) *p) && *p != '_' && *p != '$' &&
+					(unsigned char) *p < 0x80)
+					return fail(t, "unknown kind of group");
+			}
+			t->p = close + 1;
+		}
+	}
+	else if (left >= 1 && rest[0] == '?')
+		return fail(t, "unknown kind of group");
+	if (t->ngroups >= MAX_GROUPS)
+		return fail(t, "groups are nested too deep");
+	t->groups[t->ngroups].start = t->out->len;
+	t->groups[t->ngroups].cost = t->cost;
+	t->groups[t->ngroups].assertion = assertion;
+	t->ngroups++;
+	t->cost = 0;
+	t->atom = -1;
+	appendStringInfoString(t->out, write);
+	meter_schema_steps_abandon(t->steps);
+	return true;
+}
+
+static bool
+close_group(Translator *t)
+{
+	int			inner = Max(t->cost, 1);
+
+	if (t->ngroups == 0)
+		return fail(t, "a closing parenthesis has no opening one");
+	t->ngroups--;
+	appendStringInfoChar(t->out, ')');
+	t->cost = t->groups[t->ngroups].cost;
+	set_atom(t, t->groups[t->ngroups].start, inner);
+	if (t->groups[t->ngroups].assertion)
+		t->atom = -1;
+	return true;
+}
+
+/* {m}, {m,} or {m,n} at p; max -1 for no end. */
+static bool
+parse_count(Translator *t, int *min, int *max)
+{
+	const char *p = t->p + 1;
+	int			values[2] = {0, -1};
+	int			which = 0;
+	bool		digits = false;
+
+	for (; p < t->end && *p != '}'; p++)
+	{
+		if (*p == ',' && which == 0 && digits)
+			which = 1;
+		else if (*p >= '0' && *p <= '9')
+		{
+			values[which] = Min(Max(values[which], 0) * 10 + (*p - '0'), 1000000);
+			digits = true;
+		}
+		else
+			return fail(t, "an opening brace must begin a count or be escaped");
+	}
+	if (p >= t->end || !digits)
+		return fail(t, "an opening brace must begin a count or be escaped");
+	*min = values[0];
+	*max = which == 0 ? values[0] : values[1];
+	if (*max >= 0 && *max < *min)
+		return fail(t, "a count is the wrong way round");
+	t->p = p + 1;
+	return true;
+}
+
+/* Append atom{0,n} or, exact, atom{n}, in counts the engine takes. */
+static void
+emit_repeat(StringInfo out, const char *atom, int n, bool exact)
+{
+	const char *low = exact ? "" : "0,";
+
+	if (n > MAX_COUNT)
+		appendStringInfo(out, "(?:%s{%s%d}){%s%d}", atom, low, MAX_COUNT, low, n / MAX_COUNT);
+	if (n % MAX_COUNT > 0 || n == MAX_COUNT)
+		appendStringInfo(out, "%s{%s%d}", atom, low, n == MAX_COUNT ? n : n % MAX_COUNT);
+}
+
+/* Repeat the last atom. */
+static bool
+emit_quantifier(Translator *t, int min, int max)
+{
+	int64		cost = (int64) t->atom_cost * Max(Max(min, max), 1);
+	char	   *atom;
+
+	t->cost = Min(t->cost - t->atom_cost + cost, METER_SCHEMA_PATTERN_COST + 1);
+	meter_schema_steps_repeat(t->steps, min, max);
+	if (min == 0 && max < 0)
+		appendStringInfoChar(t->out, '*');
+	else if (min == 1 && max < 0)
+		appendStringInfoChar(t->out, '+');
+	else if (min == 0 && max == 1)
+		appendStringInfoChar(t->out, '?');
+	else if (min <= MAX_COUNT && max <= MAX_COUNT && max >= 0)
+		appendStringInfo(t->out, "{%d,%d}", min, max);
+	else if (min <= MAX_COUNT && max < 0)
+		appendStringInfo(t->out, "{%d,}", min);
+	else if (t->cost <= METER_SCHEMA_PATTERN_COST)
+	{
+		atom = pstrdup(t->out->data + t->atom);
+		t->out->len = t->atom;
+		t->out->data[t->out->len] = '\0';
+		appendStringInfoString(t->out, "(?:");
+		emit_repeat(t->out, atom, min, true);
+		if (max < 0)
+			appendStringInfo(t->out, "%s*", atom);
+		else if (max > min)
+			emit_repeat(t->out, atom, max - min, false);
+		appendStringInfoChar(t->out, ')');
+	}
+	t->atom = -1;
+	return true;
+}
+
+static bool
+parse_quantifier(Translator *t)
+{
+	int			min = *t->p == '+';
+	int			max = *t->p == '?' ? 1 : -1;
+
+	if (t->atom < 0)
+		return fail(t, "there is nothing to repeat");
+	if (*t->p != '{')
+		t->p++;
+	else if (!parse_count(t, &min, &max))
+		return false;
+	/* how greedy it is decides what matches, not whether */
+	if (t->p < t->end && *t->p == '?')
+		t->p++;
+	return emit_quantifier(t, min, max);
+}
+
+/* After a backslash outside brackets. */
+static bool
+parse_atom_escape(Translator *t)
+{
+	SchemaCharset set = {0};
+	int64		c;
+
+	if (t->p < t->end && (*t->p == 'b' || *t->p == 'B'))
+	{
+		appendStringInfoString(t->out, *t->p++ == 'b' ? "\\y" : "\\Y");
+		t->atom = -1;
+		meter_schema_steps_abandon(t->steps);
+		return true;
+	}
+	if (t->p < t->end && *t->p >= '1' && *t->p <= '9')
+	{
+		while (t->p < t->end && isdigit((unsigned char) *t->p))
+			t->p++;
+		emit_set(t, &set);
+		return unsupported(t, "back-references are not supported");
+	}
+	if (t->end - t->p > 2 && t->p[0] == 'k' && t->p[1] == '<' && memchr(t->p, '>', t->end - t->p))
+	{
+		t->p = (const char *) memchr(t->p, '>', t->end - t->p) + 1;
+		emit_set(t, &set);
+		return unsupported(t, "back-references are not supported");
+	}
+	if (!parse_escape(t, false, &set, &c))
+		return false;
+	if (c >= 0)
+		meter_schema_charset_add(&set, c, c);
+	emit_set(t, &set);
+	return true;
+}
+
+/* One thing of the pattern. */
+static bool
+parse_one(Translator *t)
+{
+	SchemaCharset set = {0};
+	char		c = *t->p;
+
+	switch (c)
+	{
+		case '^':
+		case '$':
+			appendStringInfoChar(t->out, c);
+			t->p++;
+			t->atom = -1;
+			meter_schema_steps_anchor(t->steps, c == '^');
+			return true;
+		case '|':
+			appendStringInfoChar(t->out, c);
+			t->p++;
+			t->atom = -1;
+			meter_schema_steps_abandon(t->steps);
+			return true;
+		case '(':
+			t->p++;
+			return open_group(t);
+		case ')':
+			t->p++;
+			return close_group(t);
+		case '[':
+			t->p++;
+			return parse_class(t);
+		case '\\':
+			t->p++;
+			return parse_atom_escape(t);
+		case '*':
+		case '+':
+		case '?':
+		case '{':
+			return parse_quantifier(t);
+		case ']':
+		case '}':
+			return fail(t, "a closing bracket or brace must be escaped");
+		case '.':
+			t->p++;
+			meter_schema_charset_add_class(&set, '.');
+			break;
+		default:
+			{
+				uint32		code = next_char(t);
+
+				meter_schema_charset_add(&set, code, code);
+			}
+	}
+	emit_set(t, &set);
+	return true;
+}
+
+/* Translate a pattern; see schema_private.h. */
+SchemaEcma
+meter_schema_ecma_translate(const char *pattern, int len, StringInfo out, SchemaSteps *steps,
+							int *cost, const char **message)
+{
+	Translator	t = {
+		.p = pattern, .end = pattern + len, .out = out, .steps = steps, .atom = -1
+	};
+
+	while (t.p < t.end && t.error == NULL)
+	{
+		if (parse_one(&t) && t.cost > METER_SCHEMA_PATTERN_COST)
+			unsupported(&t, "the pattern is too complex");
+	}
+	if (t.error == NULL && t.ngroups > 0)
+		fail(&t, "a closing parenthesis is missing");
+	*cost = t.cost;
+	*message = t.error ? t.error : t.unsupported;
+	return t.error ? SCHEMA_ECMA_INVALID : t.unsupported ? SCHEMA_ECMA_UNSUPPORTED : SCHEMA_ECMA_OK;
+}
