@@ -298,13 +298,13 @@ with_scale(const MeterDecimal *d, int scale)
 	return DirectFunctionCall2(numeric_round, to_datum(d), Int32GetDatum(Max(scale, scale_of(d))));
 }
 
-/* Round what core computed. */
+/* Round what core computed, to not fewer digits than this after the point. */
 static bool
-from_core(Datum result, MeterDecimal *out, MeterError *err)
+from_core(Datum result, int scale, MeterDecimal *out, MeterError *err)
 {
 	meter_decimal_from_result(out, result);
 	if (meter_decimal_sign(out) != 0 &&
-		!meter_number_round(out, scale_for(exponent_of(out), 0), METER_ROUND_HALF, out, err))
+		!meter_number_round(out, scale_for(exponent_of(out), scale), METER_ROUND_HALF, out, err))
 		return false;
 	meter_number_strip(out);
 	return meter_number_limit(out, err);
@@ -318,6 +318,7 @@ meter_number_power(const MeterDecimal *a, const MeterDecimal *b, MeterDecimal *o
 	MeterDecimal base = *a;
 	MeterDecimal whole;
 	int			n;
+	int			scale;
 	double		digits;
 
 	meter_number_strip(&base);
@@ -349,15 +350,19 @@ meter_number_power(const MeterDecimal *a, const MeterDecimal *b, MeterDecimal *o
 		*out = meter_decimal_zero;
 		return true;
 	}
+	scale = scale_of(&base);
 	return from_core(DirectFunctionCall2(numeric_power,
-										 with_scale(&base, scale_for((int) digits, 0) + GUARD_DIGITS),
-										 to_datum(b)), out, err);
+										 with_scale(&base, scale_for((int) digits, scale) + GUARD_DIGITS),
+										 to_datum(b)),
+					 scale, out, err);
 }
 
 /* The square root, likewise. */
 bool
 meter_number_sqrt(const MeterDecimal *a, MeterDecimal *out, MeterError *err)
 {
+	int			scale;
+
 	if (meter_decimal_sign(a) < 0)
 		return meter_error_set(err, "INVALID_ARGUMENT",
 							   "a negative number has no square root");
@@ -366,9 +371,10 @@ meter_number_sqrt(const MeterDecimal *a, MeterDecimal *out, MeterError *err)
 		*out = meter_decimal_zero;
 		return true;
 	}
+	scale = scale_of(a);
 	return from_core(DirectFunctionCall1(numeric_sqrt,
-										 with_scale(a, scale_for(exponent_of(a) / 2, 0) + GUARD_DIGITS)),
-					 out, err);
+										 with_scale(a, scale_for(exponent_of(a) / 2, scale) + GUARD_DIGITS)),
+					 scale, out, err);
 }
 
 /* Round by 128 bits, the last digits dropped; even a unit more still fits. */

@@ -195,7 +195,9 @@ parse_in(MeterCompiler *c, MeterOperand *out, int position)
 	for (nargs = 2;; nargs++)
 	{
 		if (nargs > METER_EXPRESSION_MAX_ARGS)
-			return meter_compiler_unexpected(c, "the closing parenthesis");
+			return meter_expression_error(c->err, position, "WRONG_ARGUMENT_COUNT",
+										  "in expects 1 to %d values in its list",
+										  METER_EXPRESSION_MAX_ARGS - 1);
 		if (!meter_compiler_expression(c, &item) ||
 			!meter_compiler_comparable(c, METER_OP_EQ, out, &item, item.position))
 			return false;
