@@ -62,14 +62,16 @@ mul_fits(int128 a, int128 b, int128 *r)
 	return true;
 }
 
-/* m * 10^by in *r; false where it does not fit. */
+/* m * 10^by in *r; false, and *r as it was, where it does not fit. */
 static inline bool
 scale_up(int128 m, int by, int128 *r)
 {
 	if (by > INT128_DIGITS)
 	{
+		if (m != 0)
+			return false;
 		*r = 0;
-		return m == 0;
+		return true;
 	}
 	return mul_fits(m, meter_power_of_ten[by], r);
 }
