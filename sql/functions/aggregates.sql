@@ -23,6 +23,27 @@ CREATE FUNCTION meter.usage_agg_serialize(internal) RETURNS bytea
 CREATE FUNCTION meter.usage_agg_deserialize(bytea, internal) RETURNS internal
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'meter_usage_agg_deserialize';
 
+COMMENT ON FUNCTION meter.usage_agg_trans(internal, text) IS
+'Transition function of meter.usage_agg(text), whose errors it raises. Standard.';
+COMMENT ON FUNCTION meter.usage_agg_trans(internal, text, numeric) IS
+'Transition function of meter.usage_agg(text, numeric), whose errors it raises. Standard.';
+COMMENT ON FUNCTION meter.usage_agg_trans(internal, text, numeric, timestamptz) IS
+'Transition function of meter.usage_agg(text, numeric, timestamptz), whose errors it raises. Standard.';
+COMMENT ON FUNCTION meter.usage_agg_trans(internal, text, numeric, timestamptz, bigint) IS
+'Transition function of meter.usage_agg(text, numeric, timestamptz, bigint), whose errors it raises. Standard.';
+COMMENT ON FUNCTION meter.usage_agg_trans(internal, text, numeric, timestamptz, bigint, text) IS
+'Transition function of meter.usage_agg(text, numeric, timestamptz, bigint, text), whose errors it raises. Standard.';
+COMMENT ON FUNCTION meter.usage_agg_trans(internal, text, text) IS
+'Transition function of meter.usage_agg(text, text), whose errors it raises. Standard.';
+COMMENT ON FUNCTION meter.usage_agg_final(internal) IS
+'Final function of meter.usage_agg and meter.rollup. Standard.';
+COMMENT ON FUNCTION meter.usage_agg_combine(internal, internal) IS
+'Combine function of the aggregates over usage states. Errors: 22023 where their functions differ. Standard.';
+COMMENT ON FUNCTION meter.usage_agg_serialize(internal) IS
+'Serialize function of the aggregates over usage states. Standard.';
+COMMENT ON FUNCTION meter.usage_agg_deserialize(bytea, internal) IS
+'Deserialize function of the aggregates over usage states. Errors: 22P03 for malformed bytes. Standard.';
+
 CREATE AGGREGATE meter.usage_agg(function text) (
 	SFUNC = meter.usage_agg_trans, STYPE = internal, SSPACE = 256,
 	FINALFUNC = meter.usage_agg_final, COMBINEFUNC = meter.usage_agg_combine,
@@ -78,6 +99,9 @@ COMMENT ON AGGREGATE meter.usage_agg(text) IS
 CREATE FUNCTION meter.rollup_trans(internal, state meter.usage_state) RETURNS internal
 	LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'meter_rollup_trans';
 
+COMMENT ON FUNCTION meter.rollup_trans(internal, meter.usage_state) IS
+'Transition function of meter.rollup, whose errors it raises. Standard.';
+
 CREATE AGGREGATE meter.rollup(state meter.usage_state) (
 	SFUNC = meter.rollup_trans, STYPE = internal, SSPACE = 256,
 	FINALFUNC = meter.usage_agg_final, COMBINEFUNC = meter.usage_agg_combine,
@@ -95,6 +119,11 @@ CREATE FUNCTION meter.latest_trans(internal, value numeric, event_time timestamp
 CREATE FUNCTION meter.latest_final(internal) RETURNS numeric
 	LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'meter_latest_final';
 
+COMMENT ON FUNCTION meter.latest_trans(internal, numeric, timestamptz) IS
+'Transition function of meter.latest, whose errors it raises. Standard.';
+COMMENT ON FUNCTION meter.latest_final(internal) IS
+'Final function of meter.latest. Standard.';
+
 CREATE AGGREGATE meter.latest(value numeric, event_time timestamptz) (
 	SFUNC = meter.latest_trans, STYPE = internal, SSPACE = 128,
 	FINALFUNC = meter.latest_final, COMBINEFUNC = meter.usage_agg_combine,
@@ -109,6 +138,11 @@ CREATE FUNCTION meter.unique_count_trans(internal, key text) RETURNS internal
 	LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'meter_unique_count_trans';
 CREATE FUNCTION meter.unique_count_final(internal) RETURNS bigint
 	LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'meter_unique_count_final';
+
+COMMENT ON FUNCTION meter.unique_count_trans(internal, text) IS
+'Transition function of meter.unique_count. Standard.';
+COMMENT ON FUNCTION meter.unique_count_final(internal) IS
+'Final function of meter.unique_count. Standard.';
 
 CREATE AGGREGATE meter.unique_count(key text) (
 	SFUNC = meter.unique_count_trans, STYPE = internal, SSPACE = 1024,
@@ -130,6 +164,17 @@ CREATE FUNCTION meter.time_weighted_serialize(internal) RETURNS bytea
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'meter_time_weighted_serialize';
 CREATE FUNCTION meter.time_weighted_deserialize(bytea, internal) RETURNS internal
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'meter_time_weighted_deserialize';
+
+COMMENT ON FUNCTION meter.time_weighted_trans(internal, numeric, timestamptz, timestamptz, timestamptz, text) IS
+'Transition function of meter.time_weighted, whose errors it raises. Standard.';
+COMMENT ON FUNCTION meter.time_weighted_final(internal) IS
+'Final function of meter.time_weighted. Errors: 22023 for a window that does not end after its start. Standard.';
+COMMENT ON FUNCTION meter.time_weighted_combine(internal, internal) IS
+'Combine function of meter.time_weighted. Errors: 22023 where windows or modes differ. Standard.';
+COMMENT ON FUNCTION meter.time_weighted_serialize(internal) IS
+'Serialize function of meter.time_weighted. Standard.';
+COMMENT ON FUNCTION meter.time_weighted_deserialize(bytea, internal) IS
+'Deserialize function of meter.time_weighted. Errors: 22P03 for malformed bytes. Standard.';
 
 CREATE AGGREGATE meter.time_weighted(value numeric, event_time timestamptz, window_start timestamptz, window_end timestamptz, mode text) (
 	SFUNC = meter.time_weighted_trans, STYPE = internal, SSPACE = 512,

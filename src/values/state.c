@@ -211,7 +211,7 @@ add_weighted(MeterState *state, const MeterSample *sample)
 		meter_state_moment_add(state, sample->value, sample->time, sample->weight);
 	else
 		meter_bag_add_point(&state->bag, sample->time, sample->seq, sample->value,
-							sample->weight);
+							sample->weight, false);
 }
 
 /* Add a sample, or take one back. */

@@ -175,9 +175,19 @@ append_item(MeterBag *bag, const char *entry, int len, uint32 hash)
 	bag->nitems++;
 	if (bag->index != NULL)
 		index_item(bag, bag->nitems - 1);
-	else if (bag->nitems > SEARCH_ITEMS)
-		build_index(bag);
 	return item;
+}
+
+/*
+ * Append an entry that the caller knows not to be there.  An index is not made
+ * for it: who reads a packed state and nothing else needs none.
+ */
+void
+meter_bag_append(MeterBag *bag, const char *entry, int len, int64 count)
+{
+	uint32		hash = bag->index != NULL ? hash_entry(entry, len) : 0;
+
+	append_item(bag, entry, len, hash)->count = count;
 }
 
 /* Change an entry's count. */
@@ -187,6 +197,8 @@ meter_bag_add(MeterBag *bag, const char *entry, int len, int64 count)
 	MeterBagItem *item = NULL;
 	uint32		hash = 0;
 
+	if (bag->index == NULL && bag->nitems > SEARCH_ITEMS)
+		build_index(bag);
 	if (bag->index == NULL)
 	{
 		for (uint32 i = 0; i < bag->nitems; i++)
@@ -221,6 +233,13 @@ meter_bag_add(MeterBag *bag, const char *entry, int len, int64 count)
 	meter_state_count_add(&item->count, count);
 }
 
+/* Would a stand before b in a packed bag? */
+bool
+meter_bag_entry_before(const MeterBagEntry *a, const MeterBagEntry *b)
+{
+	return compare_entries(a, b) < 0;
+}
+
 /* A sample's key, or its digest where it is long. */
 void
 meter_bag_add_key(MeterBag *bag, const char *key, int len, int64 count)
@@ -245,22 +264,32 @@ meter_bag_add_key(MeterBag *bag, const char *key, int len, int64 count)
 /* Add head and packed value as one entry. */
 static void
 add_decimal(MeterBag *bag, const char *head, int headlen, const MeterDecimal *value,
-			int64 count)
+			int64 count, bool absent)
 {
-	char		entry[POINT_HEAD + METER_PACKED_DECIMAL_MAX];
-	StringInfoData buf;
+	char		small[POINT_HEAD + METER_PACKED_DECIMAL_MAX];
+	const char *entry = small;
+	int			len;
+	StringInfoData buf = {0};
 
 	if (likely(value->big == NULL))
 	{
-		memcpy(entry, head, headlen);
-		meter_bag_add(bag, entry, meter_put_decimal(entry + headlen, value) - entry, count);
-		return;
+		memcpy(small, head, headlen);
+		len = meter_put_decimal(small + headlen, value) - small;
 	}
-	initStringInfo(&buf);
-	appendBinaryStringInfo(&buf, head, headlen);
-	meter_append_decimal(&buf, value);
-	meter_bag_add(bag, buf.data, buf.len, count);
-	pfree(buf.data);
+	else
+	{
+		initStringInfo(&buf);
+		appendBinaryStringInfo(&buf, head, headlen);
+		meter_append_decimal(&buf, value);
+		entry = buf.data;
+		len = buf.len;
+	}
+	if (absent)
+		meter_bag_append(bag, entry, len, count);
+	else
+		meter_bag_add(bag, entry, len, count);
+	if (buf.data != NULL)
+		pfree(buf.data);
 }
 
 /* A value; 1.0 and 1.00 are the same. */
@@ -273,16 +302,17 @@ meter_bag_add_value(MeterBag *bag, const MeterDecimal *value, int64 count)
 		trimmed = *value;
 	else
 		meter_decimal_trim(value, &trimmed);
-	add_decimal(bag, "", 0, &trimmed, count);
+	add_decimal(bag, "", 0, &trimmed, count, false);
 }
 
+/* A point; absent says that the caller knows it not to be there. */
 void
 meter_bag_add_point(MeterBag *bag, TimestampTz time, int64 seq,
-					const MeterDecimal *value, int64 count)
+					const MeterDecimal *value, int64 count, bool absent)
 {
 	int64		head[POINT_HEAD / sizeof(int64)] = {time, seq};
 
-	add_decimal(bag, (const char *) head, POINT_HEAD, value, count);
+	add_decimal(bag, (const char *) head, POINT_HEAD, value, count, absent);
 }
 
 /* The items of a bag of KEYS whose count is not 0, in order of their bytes. */

@@ -142,6 +142,10 @@ get_numeric(MeterReader *r, MeterDecimal *out)
 	Numeric		num;
 	bytea	   *sent;
 
+	/* four numbers of 16 bits before the digits, their count first */
+	if (len < 4 * sizeof(uint16) ||
+		len != (4 + (((uint8) bytes[0] << 8) | (uint8) bytes[1])) * sizeof(uint16))
+		meter_packed_malformed("number of a wrong length");
 	initStringInfo(&buf);
 	appendBinaryStringInfo(&buf, bytes, (int) len);
 	num = DatumGetNumeric(DirectFunctionCall3(numeric_recv, PointerGetDatum(&buf),

@@ -177,10 +177,17 @@ get_entry_count(MeterReader *r)
 	return count;
 }
 
+/*
+ * Entries read into an empty bag need not be looked for as long as they
+ * ascend, as those of a packed state do.  Bytes from elsewhere may do as they
+ * like, so this is watched.
+ */
 static void
 merge_keys(MeterState *into, MeterReader *r)
 {
 	uint64		n = get_bag_size(r, 2);
+	bool		ascending = into->bag.nitems == 0;
+	const char *last = NULL;
 
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -189,9 +196,17 @@ merge_keys(MeterState *into, MeterReader *r)
 
 		if (len > METER_KEY_DIGEST)
 			meter_packed_malformed("key too long");
-		len = Min(len, METER_KEY_INLINE);
-		meter_get_bytes(r, len);
-		meter_bag_add(&into->bag, entry, 1 + len, get_entry_count(r));
+		len = 1 + Min(len, METER_KEY_INLINE);
+		meter_get_bytes(r, len - 1);
+
+		/* the first byte says how long both are */
+		if (ascending && last != NULL && (entry[0] < last[0] || memcmp(last, entry, len) >= 0))
+			ascending = false;
+		last = entry;
+		if (ascending)
+			meter_bag_append(&into->bag, entry, len, get_entry_count(r));
+		else
+			meter_bag_add(&into->bag, entry, len, get_entry_count(r));
 		if ((i & 0xFFF) == 0xFFF)
 			CHECK_FOR_INTERRUPTS();
 	}
@@ -201,18 +216,27 @@ static void
 merge_values(MeterState *into, MeterReader *r)
 {
 	uint64		n = get_bag_size(r, 3);
+	bool		ascending = into->bag.nitems == 0;
+	MeterBagEntry last = {0};
 
 	for (uint64 i = 0; i < n; i++)
 	{
-		const char *entry = (const char *) r->p;
+		const char *bytes = (const char *) r->p;
 		int			len;
-		MeterDecimal value;
+		MeterBagEntry entry = {0};
 
-		meter_get_decimal(r, &value);
-		if (!meter_decimal_is_trimmed(&value))
+		meter_get_decimal(r, &entry.value);
+		if (!meter_decimal_is_trimmed(&entry.value))
 			meter_packed_malformed("number in a form that is not its own");
-		len = (const char *) r->p - entry;
-		meter_bag_add(&into->bag, entry, len, get_entry_count(r));
+		len = (const char *) r->p - bytes;
+		entry.count = get_entry_count(r);
+		if (ascending && i > 0 && !meter_bag_entry_before(&last, &entry))
+			ascending = false;
+		last = entry;
+		if (ascending)
+			meter_bag_append(&into->bag, bytes, len, entry.count);
+		else
+			meter_bag_add(&into->bag, bytes, len, entry.count);
 		if ((i & 0xFFF) == 0xFFF)
 			CHECK_FOR_INTERRUPTS();
 	}
@@ -230,23 +254,26 @@ static void
 merge_points(MeterState *into, MeterReader *r)
 {
 	uint64		n = get_bag_size(r, 5);
-	uint64		time = 0;
-	uint64		seq = 0;
+	bool		ascending = !into->sums && into->bag.nitems == 0;
+	MeterBagEntry last = {0};
 
 	for (uint64 i = 0; i < n; i++)
 	{
-		MeterDecimal value;
-		int64		count;
+		MeterBagEntry entry;
 
-		time += (uint64) meter_get_signed(r);
-		seq += (uint64) meter_get_signed(r);
-		check_time((int64) time);
-		meter_get_decimal(r, &value);
-		count = get_entry_count(r);
+		entry.time = (int64) ((uint64) last.time + (uint64) meter_get_signed(r));
+		entry.seq = (int64) ((uint64) last.seq + (uint64) meter_get_signed(r));
+		check_time(entry.time);
+		meter_get_decimal(r, &entry.value);
+		entry.count = get_entry_count(r);
+		if (ascending && i > 0 && !meter_bag_entry_before(&last, &entry))
+			ascending = false;
+		last = entry;
 		if (into->sums)
-			meter_state_moment_add(into, &value, (TimestampTz) time, count);
+			meter_state_moment_add(into, &entry.value, entry.time, entry.count);
 		else
-			meter_bag_add_point(&into->bag, (TimestampTz) time, (int64) seq, &value, count);
+			meter_bag_add_point(&into->bag, entry.time, entry.seq, &entry.value,
+								entry.count, ascending);
 		if ((i & 0xFFF) == 0xFFF)
 			CHECK_FOR_INTERRUPTS();
 	}

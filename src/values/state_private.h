@@ -48,8 +48,8 @@ typedef struct MeterBag
 	MemoryContext context;
 	MeterBagItem *items;
 	char	   *bytes;			/* the entries, one behind the other */
-	uint32	   *index;			/* open addressing, ordinal + 1; NULL while
-								 * there are few items */
+	uint32	   *index;			/* open addressing, ordinal + 1; NULL until
+								 * there are many items to look through */
 	uint32		mask;			/* slots of the index less one */
 	uint32		nitems;
 	uint32		capacity;
@@ -115,10 +115,12 @@ extern void meter_state_mismatch(const MeterState *into, MeterFunction from) pg_
 /* state_bag.c */
 extern void meter_bag_init(MeterBag *bag, MemoryContext context);
 extern void meter_bag_add(MeterBag *bag, const char *entry, int len, int64 count);
+extern void meter_bag_append(MeterBag *bag, const char *entry, int len, int64 count);
 extern void meter_bag_add_key(MeterBag *bag, const char *key, int len, int64 count);
 extern void meter_bag_add_value(MeterBag *bag, const MeterDecimal *value, int64 count);
 extern void meter_bag_add_point(MeterBag *bag, TimestampTz time, int64 seq,
-								const MeterDecimal *value, int64 count);
+								const MeterDecimal *value, int64 count, bool absent);
+extern bool meter_bag_entry_before(const MeterBagEntry *a, const MeterBagEntry *b);
 extern uint32 meter_bag_sorted_keys(const MeterBag *bag, const MeterBagItem ***items);
 extern uint32 meter_bag_sorted_entries(const MeterBag *bag, MeterBagKind kind,
 									   MeterBagEntry **entries);

@@ -5,10 +5,10 @@
  *		{"function":"sum","count":3,"sum":12.50}
  *		{"function":"count","count":3}
  *		{"function":"max","count":3,"value":7}
- *		{"function":"latest","count":2,"value":7,"time":"2026-03-05T00:00:00+00","seq":9}
+ *		{"function":"latest","count":2,"value":7,"time":"2026-03-05T00:00:00+00:00","seq":9}
  *		{"function":"unique_count","count":3,"keys":{"a":2,"b":1},"digests":{"0c…":1}}
  *		{"function":"percentile","count":3,"values":[[1.5,2],[3,1]]}
- *		{"function":"weighted_sum","count":1,"points":[["2026-03-05T00:00:00+00",9,7,1]]}
+ *		{"function":"weighted_sum","count":1,"points":[["2026-03-05T00:00:00+00:00",9,7,1]]}
  *		{"function":"weighted_sum","count":1,"sum":7,"moment":5782752000000000}
  *
  * Entries end with their count; a point is time, seq, value and count.  Times
@@ -49,6 +49,7 @@ append_time(StringInfo buf, TimestampTz time)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 					 errmsg("timestamp out of range")));
+		tm.tm_isdst = 0;		/* or no zone is written */
 		EncodeDateTime(&tm, fsec, true, 0, NULL, USE_XSD_DATES, text);
 	}
 	appendStringInfo(buf, "\"%s\"", text);
@@ -214,14 +215,14 @@ read_time(TextReader *r, int node)
 	int			len;
 
 	if (r->doc.nodes[node].type != METER_JSON_STRING)
-		refuse("a time in UTC, such as \"2026-03-05T00:00:00+00\"");
+		refuse("a time in UTC, such as \"2026-03-05T00:00:00+00:00\"");
 	text = meter_json_cstring(&r->doc, node);
 	len = strlen(text);
 	if (strcmp(text, "infinity") != 0 && strcmp(text, "-infinity") != 0 &&
 		!(text[0] >= '0' && text[0] <= '9' && strchr(text, 'T') != NULL &&
-		  ((len > 3 && strcmp(text + len - 3, "+00") == 0) ||
-		   (len > 6 && strcmp(text + len - 6, "+00 BC") == 0))))
-		refuse("a time in UTC, such as \"2026-03-05T00:00:00+00\"");
+		  ((len > 6 && strcmp(text + len - 6, "+00:00") == 0) ||
+		   (len > 9 && strcmp(text + len - 9, "+00:00 BC") == 0))))
+		refuse("a time in UTC, such as \"2026-03-05T00:00:00+00:00\"");
 	return DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(text),
 												   ObjectIdGetDatum(InvalidOid),
 												   Int32GetDatum(-1)));
@@ -296,7 +297,8 @@ read_entries(TextReader *r, MeterBagKind kind)
 		}
 		read_decimal(r, part++, &value);
 		if (kind == METER_BAG_POINTS)
-			meter_bag_add_point(&r->state->bag, time, seq, &value, read_entry_count(r, part));
+			meter_bag_add_point(&r->state->bag, time, seq, &value, read_entry_count(r, part),
+								false);
 		else
 			meter_bag_add_value(&r->state->bag, &value, read_entry_count(r, part));
 	}
