@@ -6,6 +6,8 @@ CREATE TABLE meter.organization (
 	settings jsonb NOT NULL DEFAULT '{}' CHECK (pg_catalog.jsonb_typeof(settings) = 'object'),
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
+COMMENT ON SCHEMA meter IS 'Usage metering: definitions, ingestion, usage.';
+
 COMMENT ON TABLE meter.organization IS 'Tenants: each row of every other table belongs to one.';
 COMMENT ON COLUMN meter.organization.organization_id IS 'The tenant.';
 COMMENT ON COLUMN meter.organization.name IS 'Display name, 1 to 200 characters.';

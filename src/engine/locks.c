@@ -4,14 +4,19 @@
  */
 #include "engine/locks.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/lsyscache.h"
 
-/* More than connections can be; object locks number them with 16 bits. */
+/* Stripes are numbered with 15 bits; the upper half is for transactions that
+ * keep one snapshot. */
 #define MAX_STRIPES 32000
+#define SNAPSHOT_STRIPES 16000
 
 static Oid
 lock_class(void)
@@ -32,14 +37,21 @@ meter_lock_definitions_shared(const pg_uuid_t *organization)
 	LockDatabaseObject(lock_class(), lock_object(organization), 0, ShareLock);
 }
 
-/* Take the lowest stripe that no open transaction owns. */
+/*
+ * Take the lowest stripe that no open transaction owns.  A transaction that keeps
+ * one snapshot (repeatable read, serializable) may not write a row somebody
+ * changed since, so it begins at a stripe that only this backend writes.
+ */
 int16
 meter_lock_stripe(const pg_uuid_t *organization)
 {
 	Oid			class = lock_class();
 	Oid			object = lock_object(organization);
 
-	for (int stripe = 0; stripe < MAX_STRIPES; stripe++)
+	int			first = IsolationUsesXactSnapshot() ?
+		SNAPSHOT_STRIPES + METER_BACKEND_NUMBER % (MAX_STRIPES - SNAPSHOT_STRIPES) : 0;
+
+	for (int stripe = first; stripe < MAX_STRIPES; stripe++)
 	{
 		if (ConditionalLockDatabaseObject(class, object, stripe + 1, ExclusiveLock))
 			return stripe;

@@ -12,10 +12,11 @@
  * measured by the old one is in flight.
  *
  * Stripes (objsubid 1 ...): whoever merges rollups owns one, exclusively.
- * Nobody ever waits for a stripe: the lowest free one is taken.  It
- * protects nothing by itself (the rows are safe by their own locks); it keeps
- * transactions that are open at the same time on different rows, so that they
- * neither queue nor deadlock there.
+ * Nobody ever waits for a stripe: the lowest free one is taken (a transaction
+ * with one snapshot starts at its backend's own).  It protects nothing by
+ * itself (the rows are safe by their own locks); it keeps transactions that
+ * are open at the same time on different rows, so that they neither queue nor
+ * deadlock there.
  */
 #ifndef METER_ENGINE_LOCKS_H
 #define METER_ENGINE_LOCKS_H
