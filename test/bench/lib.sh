@@ -11,9 +11,9 @@ say() { echo "== $*" >&2; }
 # sql DATABASE [STATEMENT]: runs it, or standard input, and prints bare values.
 sql() {
 	if [ $# -gt 1 ]; then
-		PGDATABASE=$1 "$sandbox" psql -qAt -v ON_ERROR_STOP=1 -c "SET client_min_messages = warning" -c "$2"
+		psql -XqAt -d "$1" -v ON_ERROR_STOP=1 -c "SET client_min_messages = warning" -c "$2"
 	else
-		PGDATABASE=$1 "$sandbox" psql -qAt -v ON_ERROR_STOP=1
+		psql -XqAt -d "$1" -v ON_ERROR_STOP=1
 	fi
 }
 
@@ -37,10 +37,7 @@ new_store() {
 }
 
 generate() { "$METER_BUILD/generate" "$@"; }
-
-driver() { PGHOST=$METER_BUILD/run PGPORT=54$major PGUSER=$(sandbox_user) "$METER_BUILD/driver" "$@"; }
-
-sandbox_user() { if [ "$(id -u)" = 0 ]; then echo postgres; else id -un; fi; }
+driver() { "$METER_BUILD/driver" "$@"; }
 
 # medians: lines of NAME and numbers in, one line a name out with the medians, names in the order they came.
 medians() {

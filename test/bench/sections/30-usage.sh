@@ -12,7 +12,7 @@ load() {
 }
 
 # The server's own time of many calls, each for another subject. The first few warm caches.
-sql ours <<'END'
+sql ours <<'SQL'
 CREATE FUNCTION public.time_usage(period_from timestamptz, period_to timestamptz, window_size text, group_by text[], zone text, calls int,
 	OUT p50 numeric, OUT p99 numeric, OUT checked numeric)
 LANGUAGE plpgsql AS $$
@@ -38,7 +38,7 @@ BEGIN
 	FROM unnest(times) t;
 END
 $$;
-END
+SQL
 
 # measure FILE: p50, p99 and a check sum of each question, a line each.
 measure() {
