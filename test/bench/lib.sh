@@ -94,7 +94,7 @@ describe_machine() {
 		printf 'date\t%s\n' "$(date -u +%Y-%m-%d)"
 		printf 'meter\t%s\n' "$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" "$top/meter.control") ($(git -C "$top" describe --always --dirty 2>/dev/null || echo 'no git'))"
 		printf 'server\t%s\n' "$(sql postgres 'SELECT pg_catalog.version()' | sed 's/,.*//')"
-		printf 'system\t%s\n' "$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), Linux $(uname -r)"
+		printf 'system\t%s\n' "$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release)"
 		printf 'machine\t%s\n' "$(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $memory of memory"
 		printf 'settings\t%s\n' "$settings"
 		printf 'data\t%s\n' "$events events, $passes passes${quick:+ (quick: figures are only indications)}"
