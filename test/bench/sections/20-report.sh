@@ -27,6 +27,8 @@ measure "8 clients, 1 hot subject, transactions open for 5 ms" "≥ 4" 8 1 5000
 
 same "reports counted by hand" "$(sql hand "SELECT count(*), sum((data->>'value')::numeric) FROM hand.events")" \
 	"$(sql hand "SELECT sum(events), sum(value) FROM hand.rollups")"
+same "reports counted by meter" "$(sql ours "SELECT count(*), sum((data->>'value')::numeric) FROM meter.events")" \
+	"$(sql ours "SELECT event_count, value FROM meter.usage('$organization', 'tokens', now() - interval '1 day', now() + interval '1 day')")"
 
 cat <<END
 ## One report at a time
