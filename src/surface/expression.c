@@ -134,6 +134,7 @@ resolve_field(void *arg, int index, MeterValue *out, MeterError *err)
 	}
 }
 
+/* A value as jsonb; a time is a text. */
 static Jsonb *
 value_to_jsonb(const MeterValue *value)
 {

@@ -118,59 +118,14 @@ run(MeterEvaluation *ev, const MeterInstruction *in, const MeterInstruction *end
 				*next++ = slots[in->nargs];
 				break;
 			case METER_OP_NEGATE:
-				if (!meter_expression_coerce(ev, in->position, &next[-1], METER_VALUE_NUMBER))
-					return false;
-				if (next[-1].type == METER_VALUE_NUMBER)
-					meter_number_negate(&next[-1].u.number);
-				break;
-			case METER_OP_ADD:
-			case METER_OP_SUBTRACT:
-			case METER_OP_MULTIPLY:
-			case METER_OP_DIVIDE:
-			case METER_OP_MODULO:
-			case METER_OP_POWER:
-				next--;
-				if (!meter_operator_arithmetic(ev, in, &next[-1], next))
-					return false;
-				break;
-			case METER_OP_JOIN:
-				next--;
-				if (!meter_expression_join(ev, in, &next[-1]))
-					return false;
-				break;
-			case METER_OP_EQ:
-			case METER_OP_NE:
-			case METER_OP_LT:
-			case METER_OP_LE:
-			case METER_OP_GT:
-			case METER_OP_GE:
-				next--;
-				if (!meter_operator_compare(ev, in, &next[-1], next))
+			case METER_OP_NOT:
+			case METER_OP_IS_NULL:
+				if (!meter_operator_unary(ev, in, &next[-1]))
 					return false;
 				break;
 			case METER_OP_IN:
 				next -= in->nargs - 1;
 				if (!meter_operator_in(ev, in, &next[-1]))
-					return false;
-				break;
-			case METER_OP_IS_NULL:
-				meter_set_boolean(&next[-1], next[-1].type == METER_VALUE_NULL);
-				break;
-			case METER_OP_NULLIF:
-				next--;
-				if (!meter_operator_nullif(ev, in, &next[-1], next))
-					return false;
-				break;
-			case METER_OP_NOT:
-				if (!meter_expression_coerce(ev, in->position, &next[-1], METER_VALUE_BOOL))
-					return false;
-				if (next[-1].type == METER_VALUE_BOOL)
-					next[-1].u.boolean = !next[-1].u.boolean;
-				break;
-			case METER_OP_AND:
-			case METER_OP_OR:
-				next--;
-				if (!meter_operator_logic(ev, in, &next[-1], next))
 					return false;
 				break;
 			case METER_OP_CALL:
@@ -191,6 +146,11 @@ run(MeterEvaluation *ev, const MeterInstruction *in, const MeterInstruction *end
 					next--;
 				if (taken)
 					in += in->arg;
+				break;
+			default:
+				next--;
+				if (!meter_operator_binary(ev, in, &next[-1], next))
+					return false;
 				break;
 		}
 	}

@@ -11,6 +11,7 @@
 
 #include "mb/pg_wchar.h"
 
+/* Complain about how many arguments there are. */
 static bool
 wrong_count(MeterCompiler *c, const MeterExpressionFunction *function, int position)
 {

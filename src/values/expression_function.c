@@ -14,6 +14,7 @@
 #include "values/timestamp.h"
 #include "values/window.h"
 
+/* The function that is called. */
 static const MeterExpressionFunction *
 entry_of(const MeterInstruction *in)
 {
@@ -117,6 +118,7 @@ meter_expression_join(MeterEvaluation *ev, const MeterInstruction *in, MeterValu
 	return false;
 }
 
+/* concat(a, ...): any scalars as one text */
 static bool
 call_concat(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 {
@@ -125,6 +127,7 @@ call_concat(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 	return join(ev, args, in->nargs);
 }
 
+/* text(x) */
 static bool
 call_text(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 {
@@ -132,6 +135,7 @@ call_text(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 	return true;
 }
 
+/* length(text), in characters */
 static bool
 call_length(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 {
@@ -165,6 +169,7 @@ is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* trim(text): without white space around it */
 static bool
 call_trim(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 {
@@ -272,6 +277,7 @@ call_replace(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 
 /* --- numbers -------------------------------------------------------------- */
 
+/* abs(n) */
 static bool
 call_abs(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 {
@@ -280,6 +286,7 @@ call_abs(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 	return true;
 }
 
+/* sign(n): -1, 0 or 1 */
 static bool
 call_sign(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 {
@@ -316,18 +323,21 @@ call_round(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 							  &args[0].u.number, ev->err);
 }
 
+/* mod(a, b), as a % b */
 static bool
 call_modulo(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 {
 	return meter_number_modulo(&args[0].u.number, &args[1].u.number, &args[0].u.number, ev->err);
 }
 
+/* pow(a, b), as a ^ b */
 static bool
 call_power(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 {
 	return meter_number_power(&args[0].u.number, &args[1].u.number, &args[0].u.number, ev->err);
 }
 
+/* sqrt(n) */
 static bool
 call_sqrt(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 {
@@ -363,6 +373,7 @@ call_part(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 	return meter_time_part(args[0].u.time, zone, entry_of(in)->detail, &args[0], ev->err);
 }
 
+/* epoch(time): seconds since 1970 */
 static bool
 call_epoch(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 {

@@ -26,6 +26,7 @@ position_of(MeterLexer *lexer, const char *p)
 	return lexer->position;
 }
 
+/* Complain about the text at p. */
 static bool
 fail(MeterLexer *lexer, const char *p, const char *message)
 {
@@ -185,6 +186,7 @@ scan_quoted(MeterLexer *lexer, char **to)
 	return true;
 }
 
+/* A text in quotes of either kind. */
 static bool
 scan_text(MeterLexer *lexer, MeterToken *token)
 {

@@ -15,6 +15,7 @@
 /* How much of a refused text is shown. */
 #define SHOWN_BYTES 40
 
+/* Complain about a value, showing a text's beginning. */
 static bool
 wrong_type(MeterEvaluation *ev, int position, const MeterValue *value, MeterValueType wanted)
 {
@@ -84,8 +85,8 @@ take_numbers(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *a, Met
 }
 
 /* Arithmetic of two numbers, or the seconds between two times, into *a. */
-bool
-meter_operator_arithmetic(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *a, MeterValue *b)
+static bool
+arithmetic(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *a, MeterValue *b)
 {
 	MeterDecimal *x = &a->u.number;
 	MeterDecimal *y = &b->u.number;
@@ -181,8 +182,8 @@ compare(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *a, MeterVal
 }
 
 /* A comparison's answer, or null, into *a. */
-bool
-meter_operator_compare(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *a, MeterValue *b)
+static bool
+compare_values(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *a, MeterValue *b)
 {
 	int			cmp;
 
@@ -251,8 +252,8 @@ meter_operator_in(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *a
 }
 
 /* null where the two are equal, the first one otherwise. */
-bool
-meter_operator_nullif(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *a, MeterValue *b)
+static bool
+nullif(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *a, MeterValue *b)
 {
 	MeterValue	x = *a;
 	int			cmp;
@@ -267,8 +268,8 @@ meter_operator_nullif(MeterEvaluation *ev, const MeterInstruction *in, MeterValu
 }
 
 /* The right side decides, unless the left one is null (and it does not). */
-bool
-meter_operator_logic(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *a, MeterValue *b)
+static bool
+logic(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *a, MeterValue *b)
 {
 	bool		decides = in->op == METER_OP_OR;
 
@@ -280,3 +281,52 @@ meter_operator_logic(MeterEvaluation *ev, const MeterInstruction *in, MeterValue
 	return true;
 }
 
+/* An operator of one value. */
+bool
+meter_operator_unary(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *a)
+{
+	switch ((MeterOp) in->op)
+	{
+		case METER_OP_IS_NULL:
+			meter_set_boolean(a, a->type == METER_VALUE_NULL);
+			return true;
+		case METER_OP_NOT:
+			if (!meter_expression_coerce(ev, in->position, a, METER_VALUE_BOOL))
+				return false;
+			if (a->type == METER_VALUE_BOOL)
+				a->u.boolean = !a->u.boolean;
+			return true;
+		default:
+			if (!meter_expression_coerce(ev, in->position, a, METER_VALUE_NUMBER))
+				return false;
+			if (a->type == METER_VALUE_NUMBER)
+				meter_number_negate(&a->u.number);
+			return true;
+	}
+}
+
+/* An operator of two values. */
+bool
+meter_operator_binary(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *a,
+					  MeterValue *b)
+{
+	switch ((MeterOp) in->op)
+	{
+		case METER_OP_ADD:
+		case METER_OP_SUBTRACT:
+		case METER_OP_MULTIPLY:
+		case METER_OP_DIVIDE:
+		case METER_OP_MODULO:
+		case METER_OP_POWER:
+			return arithmetic(ev, in, a, b);
+		case METER_OP_JOIN:
+			return meter_expression_join(ev, in, a);	/* b stands behind a */
+		case METER_OP_NULLIF:
+			return nullif(ev, in, a, b);
+		case METER_OP_AND:
+		case METER_OP_OR:
+			return logic(ev, in, a, b);
+		default:
+			return compare_values(ev, in, a, b);
+	}
+}

@@ -15,6 +15,7 @@
 
 #include "miscadmin.h"
 
+/* Go one level deeper. */
 static bool
 enter(MeterCompiler *c)
 {
@@ -34,6 +35,7 @@ leave(MeterCompiler *c)
 
 /* --- operands ------------------------------------------------------------ */
 
+/* true, false, null, Math.PI, a field or a call. */
 static bool
 parse_name(MeterCompiler *c, MeterOperand *out)
 {
@@ -64,6 +66,7 @@ parse_name(MeterCompiler *c, MeterOperand *out)
 	return meter_compiler_constant(c, &value, name.position, out);
 }
 
+/* What operators have between them. */
 static bool
 parse_primary(MeterCompiler *c, MeterOperand *out)
 {
@@ -118,6 +121,7 @@ parse_power(MeterCompiler *c, MeterOperand *out)
 	return meter_compiler_arithmetic(c, METER_OP_POWER, out, &exponent, position);
 }
 
+/* -a, +a and !a */
 static bool
 parse_unary(MeterCompiler *c, MeterOperand *out)
 {
@@ -139,6 +143,7 @@ parse_unary(MeterCompiler *c, MeterOperand *out)
 
 /* --- operators, from the tightest ---------------------------------------- */
 
+/* a * b / c % d */
 static bool
 parse_product(MeterCompiler *c, MeterOperand *out)
 {
@@ -164,6 +169,7 @@ parse_product(MeterCompiler *c, MeterOperand *out)
 	}
 }
 
+/* a + b - c */
 static bool
 parse_sum(MeterCompiler *c, MeterOperand *out)
 {
@@ -252,39 +258,53 @@ parse_test(MeterCompiler *c, MeterOperand *out)
 	return !negated || meter_compiler_unary(c, METER_OP_NOT, out, position);
 }
 
+/* Is a comparison's sign next?  Then *op is its operator. */
 static bool
-parse_comparison(MeterCompiler *c, MeterOperand *out)
+at_comparison(MeterCompiler *c, MeterOp *op)
 {
 	static const struct
 	{
-		const char *text;
+		const char *sign;
 		MeterOp		op;
 	}			signs[] = {
 		{"=", METER_OP_EQ}, {"!=", METER_OP_NE}, {"<", METER_OP_LT},
 		{"<=", METER_OP_LE}, {">", METER_OP_GT}, {">=", METER_OP_GE}
 	};
 
-	if (!parse_sum(c, out))
-		return false;
 	for (int i = 0; i < lengthof(signs); i++)
 	{
-		MeterOperand right;
-		int			position = c->token.position;
-
-		if (!meter_compiler_at(c, signs[i].text))
-			continue;
-		if (!meter_compiler_advance(c) || !parse_sum(c, &right) ||
-			!meter_compiler_compare(c, signs[i].op, out, &right, position))
-			return false;
-		for (int j = 0; j < lengthof(signs); j++)
+		if (meter_compiler_at(c, signs[i].sign))
 		{
-			if (meter_compiler_at(c, signs[j].text))
-				return meter_expression_error(c->err, c->token.position, "INVALID_EXPRESSION",
-											  "comparisons cannot be chained: expected and, or, or parentheses");
+			*op = signs[i].op;
+			return true;
 		}
-		return true;
 	}
-	while (meter_compiler_at_word(c, "is") || meter_compiler_at_word(c, "in") || meter_compiler_at_word(c, "not"))
+	return false;
+}
+
+/* One comparison, or any number of tests. */
+static bool
+parse_comparison(MeterCompiler *c, MeterOperand *out)
+{
+	MeterOperand right;
+	MeterOp		op;
+	int			position;
+
+	if (!parse_sum(c, out))
+		return false;
+	position = c->token.position;
+	if (at_comparison(c, &op))
+	{
+		if (!meter_compiler_advance(c) || !parse_sum(c, &right) ||
+			!meter_compiler_compare(c, op, out, &right, position))
+			return false;
+		if (!at_comparison(c, &op))
+			return true;
+		return meter_expression_error(c->err, c->token.position, "INVALID_EXPRESSION",
+									  "comparisons cannot be chained: expected and, or or parentheses");
+	}
+	while (meter_compiler_at_word(c, "is") || meter_compiler_at_word(c, "in") ||
+		   meter_compiler_at_word(c, "not"))
 	{
 		if (!parse_test(c, out))
 			return false;
@@ -292,6 +312,7 @@ parse_comparison(MeterCompiler *c, MeterOperand *out)
 	return true;
 }
 
+/* not a: looser than a comparison, where !a is tighter */
 static bool
 parse_not(MeterCompiler *c, MeterOperand *out)
 {

@@ -304,16 +304,12 @@ extern void meter_time_difference(TimestampTz a, TimestampTz b, MeterDecimal *ou
 /* expression_operator.c */
 extern bool meter_expression_coerce(MeterEvaluation *ev, int position, MeterValue *value,
 									MeterValueType type);
-extern bool meter_operator_arithmetic(MeterEvaluation *ev, const MeterInstruction *in,
-									  MeterValue *a, MeterValue *b);
-extern bool meter_operator_compare(MeterEvaluation *ev, const MeterInstruction *in,
-								   MeterValue *a, MeterValue *b);
+extern bool meter_operator_unary(MeterEvaluation *ev, const MeterInstruction *in,
+								 MeterValue *a);
+extern bool meter_operator_binary(MeterEvaluation *ev, const MeterInstruction *in,
+								  MeterValue *a, MeterValue *b);
 extern bool meter_operator_in(MeterEvaluation *ev, const MeterInstruction *in,
 							  MeterValue *args);
-extern bool meter_operator_nullif(MeterEvaluation *ev, const MeterInstruction *in,
-								  MeterValue *a, MeterValue *b);
-extern bool meter_operator_logic(MeterEvaluation *ev, const MeterInstruction *in,
-								 MeterValue *a, MeterValue *b);
 
 /* expression.c */
 extern bool meter_expression_run(MeterEvaluation *ev, const MeterInstruction *code, int ncode,
