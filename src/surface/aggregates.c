@@ -119,6 +119,7 @@ get_state(FunctionCallInfo fcinfo, MeterFunction function)
 	return state;
 }
 
+/* Refuse a function that the form called has no argument for. */
 static void pg_attribute_noreturn()
 wrong_form(MeterFunction function, const char *needs)
 {
@@ -228,6 +229,7 @@ meter_rollup_trans(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
+/* The transition value as a usage_state. */
 Datum
 meter_usage_agg_final(PG_FUNCTION_ARGS)
 {
@@ -253,6 +255,7 @@ meter_usage_agg_combine(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(into);
 }
 
+/* A partial state, packed. */
 Datum
 meter_usage_agg_serialize(PG_FUNCTION_ARGS)
 {
@@ -260,6 +263,7 @@ meter_usage_agg_serialize(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(meter_usage_state_make((MeterState *) PG_GETARG_POINTER(0)));
 }
 
+/* A partial state from another process. */
 Datum
 meter_usage_agg_deserialize(PG_FUNCTION_ARGS)
 {

@@ -46,6 +46,7 @@ meter_latest_trans(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
+/* latest's answer. */
 Datum
 meter_latest_final(PG_FUNCTION_ARGS)
 {
@@ -81,6 +82,7 @@ meter_unique_count_trans(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
+/* unique_count's answer. */
 Datum
 meter_unique_count_final(PG_FUNCTION_ARGS)
 {
@@ -101,6 +103,7 @@ typedef struct TimeWeighted
 	MeterResultOptions options;
 } TimeWeighted;
 
+/* A transition value without samples. */
 static TimeWeighted *
 time_weighted_create(MemoryContext context, MeterWeightMode mode, TimestampTz start,
 					 TimestampTz end)
@@ -114,6 +117,7 @@ time_weighted_create(MemoryContext context, MeterWeightMode mode, TimestampTz st
 	return tw;
 }
 
+/* Is it the same window, in the same mode? */
 static void
 time_weighted_check(const TimeWeighted *tw, MeterWeightMode mode, TimestampTz start,
 					TimestampTz end)
@@ -168,6 +172,7 @@ meter_time_weighted_trans(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(tw);
 }
 
+/* time_weighted's answer. */
 Datum
 meter_time_weighted_final(PG_FUNCTION_ARGS)
 {
@@ -184,6 +189,7 @@ meter_time_weighted_final(PG_FUNCTION_ARGS)
 	PG_RETURN_NUMERIC(num);
 }
 
+/* Merge the second value into the first, which may have to be made. */
 Datum
 meter_time_weighted_combine(PG_FUNCTION_ARGS)
 {
@@ -204,6 +210,7 @@ meter_time_weighted_combine(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(into);
 }
 
+/* Mode and window, then the packed state. */
 Datum
 meter_time_weighted_serialize(PG_FUNCTION_ARGS)
 {
@@ -220,6 +227,7 @@ meter_time_weighted_serialize(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
+/* What meter_time_weighted_serialize made. */
 Datum
 meter_time_weighted_deserialize(PG_FUNCTION_ARGS)
 {

@@ -13,6 +13,7 @@
 PG_FUNCTION_INFO_V1(meter_usage_state_result);
 PG_FUNCTION_INFO_V1(meter_usage_state_result_options);
 
+/* Refuse an option. */
 static void pg_attribute_noreturn()
 bad_option(const char *key, int keylen, const char *expected)
 {

@@ -33,6 +33,7 @@ meter_usage_state_open(bytea *value, MemoryContext context)
 	return meter_state_unpack(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), context);
 }
 
+/* usage_state_in(cstring) */
 Datum
 meter_usage_state_in(PG_FUNCTION_ARGS)
 {
@@ -42,6 +43,7 @@ meter_usage_state_in(PG_FUNCTION_ARGS)
 																   CurrentMemoryContext)));
 }
 
+/* usage_state_out(usage_state) */
 Datum
 meter_usage_state_out(PG_FUNCTION_ARGS)
 {
@@ -65,6 +67,7 @@ meter_usage_state_recv(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(meter_usage_state_make(state));
 }
 
+/* usage_state_send(usage_state): the bytes are portable as they are. */
 Datum
 meter_usage_state_send(PG_FUNCTION_ARGS)
 {

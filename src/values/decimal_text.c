@@ -25,6 +25,7 @@ typedef struct NumberText
 								 * point between them */
 } NumberText;
 
+/* Refuse a text, of which the beginning is shown. */
 static bool
 not_a_number(const char *text, int len, MeterError *err)
 {

@@ -42,6 +42,7 @@ meter_function_parse(const char *name, int len, MeterFunction *function)
 	return false;
 }
 
+/* Function to name. */
 const char *
 meter_function_name(MeterFunction function)
 {
@@ -73,12 +74,14 @@ meter_state_create_weighted(MeterWeightMode mode, MemoryContext context)
 	return state;
 }
 
+/* The function the state is kept for. */
 MeterFunction
 meter_state_function(const MeterState *state)
 {
 	return state->function;
 }
 
+/* The sum of the samples' weights. */
 int64
 meter_state_count(const MeterState *state)
 {

@@ -32,6 +32,7 @@
 /* The sort template wants its element's type in one word. */
 typedef const MeterBagItem *KeyItem;
 
+/* By the bytes, which begin with the length. */
 static inline int
 compare_key_items(const MeterBagItem *a, const MeterBagItem *b, const char *bytes)
 {
@@ -72,6 +73,7 @@ compare_entries(const MeterBagEntry *a, const MeterBagEntry *b)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
+/* Make an empty bag; what it grows lives in context. */
 void
 meter_bag_init(MeterBag *bag, MemoryContext context)
 {
@@ -86,6 +88,7 @@ meter_bag_init(MeterBag *bag, MemoryContext context)
 	bag->size = METER_BAG_INLINE_BYTES;
 }
 
+/* The hash the index goes by. */
 static inline uint32
 hash_entry(const char *entry, int len)
 {

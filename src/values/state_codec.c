@@ -40,6 +40,7 @@ meter_put_varint(char *to, uint64 value)
 	return to;
 }
 
+/* The same for a number with a sign. */
 char *
 meter_put_signed(char *to, int64 value)
 {
@@ -83,6 +84,7 @@ meter_append_decimal(StringInfo buf, const MeterDecimal *d)
 	pfree(sent);
 }
 
+/* The next byte. */
 int
 meter_get_byte(MeterReader *r)
 {
@@ -103,6 +105,7 @@ meter_get_bytes(MeterReader *r, uint64 len)
 	return bytes;
 }
 
+/* A varint in its one form. */
 uint64
 meter_get_varint(MeterReader *r)
 {
@@ -124,6 +127,7 @@ meter_get_varint(MeterReader *r)
 	}
 }
 
+/* A signed varint in its one form. */
 int64
 meter_get_signed(MeterReader *r)
 {

@@ -42,6 +42,7 @@
 /* Room that the head takes at most. */
 #define HEAD_MAX (2 + METER_VARINT_MAX)
 
+/* Append a byte. */
 static void
 append_byte(StringInfo buf, int byte)
 {
@@ -49,6 +50,7 @@ append_byte(StringInfo buf, int byte)
 	buf->data[buf->len++] = (char) byte;
 }
 
+/* Append a signed varint. */
 static void
 append_signed(StringInfo buf, int64 value)
 {
@@ -167,6 +169,7 @@ get_bag_size(MeterReader *r, int least)
 	return n;
 }
 
+/* An entry's count, which says that it is there. */
 static int64
 get_entry_count(MeterReader *r)
 {
@@ -212,6 +215,7 @@ merge_keys(MeterState *into, MeterReader *r)
 	}
 }
 
+/* As merge_keys, for values. */
 static void
 merge_values(MeterState *into, MeterReader *r)
 {
@@ -242,6 +246,7 @@ merge_values(MeterState *into, MeterReader *r)
 	}
 }
 
+/* A finite time that the server can show. */
 static TimestampTz
 check_time(int64 time)
 {
@@ -250,6 +255,7 @@ check_time(int64 time)
 	return time;
 }
 
+/* As merge_keys, for points; sums take them as well. */
 static void
 merge_points(MeterState *into, MeterReader *r)
 {
@@ -279,6 +285,7 @@ merge_points(MeterState *into, MeterReader *r)
 	}
 }
 
+/* Points, or sums. */
 static void
 merge_weighted(MeterState *into, MeterReader *r)
 {

@@ -85,6 +85,7 @@ struct MeterState
 	MeterBag	bag;			/* last, and only allocated where used */
 };
 
+/* Is there a bag? */
 static inline bool
 meter_state_has_bag(const MeterState *state)
 {
@@ -93,6 +94,7 @@ meter_state_has_bag(const MeterState *state)
 		(state->function == METER_FUNCTION_WEIGHTED_SUM && !state->sums);
 }
 
+/* What the bag that is there holds. */
 static inline MeterBagKind
 meter_state_bag_kind(const MeterState *state)
 {

@@ -58,6 +58,7 @@ add_product(MeterDecimal *sum, const MeterDecimal *a, int128 factor)
 	meter_decimal_add(sum, &product, sum);
 }
 
+/* Sum by count. */
 static Numeric
 average(const MeterState *state, bool *isnull)
 {
@@ -70,6 +71,7 @@ average(const MeterState *state, bool *isnull)
 	return divide(&state->value, &count);
 }
 
+/* How many keys are there more often than they were taken back. */
 static Numeric
 unique_count(const MeterState *state)
 {
@@ -197,6 +199,7 @@ area_of_sums(const MeterState *state, const MeterResultOptions *options,
 	meter_decimal_sub(area, &state->moment, area);
 }
 
+/* The mean of the level over the window. */
 static Numeric
 weighted_sum(const MeterState *state, const MeterResultOptions *options, bool *isnull)
 {
@@ -265,6 +268,7 @@ meter_state_level(const MeterState *state, MeterWeightMode mode, MeterDecimal *o
 	return any;
 }
 
+/* meter_state_level as a result. */
 static Numeric
 level(const MeterState *state, MeterWeightMode mode, bool *isnull)
 {

@@ -25,6 +25,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 
+/* A decimal, with its display scale. */
 static void
 append_decimal(StringInfo buf, const MeterDecimal *d)
 {
@@ -34,6 +35,7 @@ append_decimal(StringInfo buf, const MeterDecimal *d)
 																	NumericGetDatum(num))));
 }
 
+/* A time in quotes. */
 static void
 append_time(StringInfo buf, TimestampTz time)
 {
@@ -88,6 +90,7 @@ append_keys(StringInfo buf, const MeterBag *bag, const char *name, bool digests)
 	pfree(items);
 }
 
+/* The values, or the points. */
 static void
 append_entries(StringInfo buf, const MeterBag *bag, MeterBagKind kind)
 {
@@ -161,6 +164,7 @@ typedef struct TextReader
 	MeterState *state;
 } TextReader;
 
+/* Refuse the text, saying what it should have had. */
 static void pg_attribute_noreturn()
 refuse(const char *expected)
 {
@@ -197,6 +201,7 @@ read_decimal(TextReader *r, int node, MeterDecimal *out)
 												  Int32GetDatum(-1)));
 }
 
+/* A whole number. */
 static int64
 read_int64(TextReader *r, int node)
 {
@@ -208,18 +213,23 @@ read_int64(TextReader *r, int node)
 	return (int64) value.mantissa;
 }
 
+/* A time as append_time writes it. */
 static TimestampTz
 read_time(TextReader *r, int node)
 {
 	char	   *text;
 	int			len;
+	int			digits;
 
 	if (r->doc.nodes[node].type != METER_JSON_STRING)
 		refuse("a time in UTC, such as \"2026-03-05T00:00:00+00:00\"");
 	text = meter_json_cstring(&r->doc, node);
 	len = strlen(text);
+
+	/* nothing that the session's DateStyle or time zone could read otherwise */
+	digits = strspn(text, "0123456789");
 	if (strcmp(text, "infinity") != 0 && strcmp(text, "-infinity") != 0 &&
-		!(text[0] >= '0' && text[0] <= '9' && strchr(text, 'T') != NULL &&
+		!(digits >= 4 && text[digits] == '-' && strchr(text, 'T') != NULL &&
 		  ((len > 6 && strcmp(text + len - 6, "+00:00") == 0) ||
 		   (len > 9 && strcmp(text + len - 9, "+00:00 BC") == 0))))
 		refuse("a time in UTC, such as \"2026-03-05T00:00:00+00:00\"");
@@ -228,6 +238,7 @@ read_time(TextReader *r, int node)
 												   Int32GetDatum(-1)));
 }
 
+/* An entry's count. */
 static int64
 read_entry_count(TextReader *r, int node)
 {
@@ -238,6 +249,7 @@ read_entry_count(TextReader *r, int node)
 	return count;
 }
 
+/* The keys kept whole, or those kept as digests. */
 static void
 read_keys(TextReader *r, const char *name, bool digests)
 {
@@ -267,6 +279,7 @@ read_keys(TextReader *r, const char *name, bool digests)
 	}
 }
 
+/* The values, or the points. */
 static void
 read_entries(TextReader *r, MeterBagKind kind)
 {
@@ -325,6 +338,7 @@ read_single(TextReader *r, int64 count)
 	meter_state_offer(r->state, &value, time, seq);
 }
 
+/* Add what the member says to an empty sum. */
 static void
 read_sum(TextReader *r, const char *name, MeterDecimal *sum)
 {

@@ -182,7 +182,8 @@ SELECT n, CASE WHEN length(s::text) < 45 THEN s END AS s, s::text = core::text A
 			(8, ARRAY[1e127, 1e-128]),
 			(9, ARRAY[0, 0.00, -0.000]),
 			(10, ARRAY[1e37, 0.01, 1e37, 1e37, 1e38]),
-			(11, ARRAY[0.5e-127, 5e37])) n(n, vs),
+			(11, ARRAY[0.5e-127, 5e37]),
+			(12, ARRAY[-5, -1e-100, 1e-100, 5]), (13, ARRAY[-1e-100, -5]), (14, ARRAY[1e-100, 5])) n(n, vs),
 		 unnest(vs) WITH ORDINALITY u(v, i) GROUP BY n) q
  ORDER BY n;
 

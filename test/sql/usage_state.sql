@@ -164,7 +164,7 @@ SELECT t, attempt_text(t) FROM unnest(ARRAY[
 	'{"function":"sum","count":9223372036854775808,"sum":1}', '{"function":"sum","count":1,"sum":"1"}', '{"function":"sum","count":1,"sum":NaN}',
 	'{"function":"sum","count":1,"sum":1,"more":1}', '{"function":"sum","count":1,"count":1,"sum":1}',
 	'{"function":"min","count":-1}', '{"function":"min","count":1}', '{"function":"min","count":0,"value":1}',
-	'{"function":"latest","count":1,"value":1,"time":"now","seq":1}', '{"function":"latest","count":1,"value":1,"time":"2026-03-05T00:00:00","seq":1}',
+	'{"function":"latest","count":1,"value":1,"time":"now","seq":1}', '{"function":"latest","count":1,"value":1,"time":"05/03/2026T00:00:00+00:00","seq":1}', '{"function":"latest","count":1,"value":1,"time":"2026-03-05T00:00:00","seq":1}',
 	'{"function":"latest","count":1,"value":1,"time":"2026-13-05T00:00:00+00:00","seq":1}', '{"function":"latest","count":1,"value":1,"time":"2026-03-05T00:00:00+00:00","seq":1.5}',
 	'{"function":"unique_count","count":1,"keys":{"a":0},"digests":{}}', '{"function":"unique_count","count":1,"keys":{"123456789012345678901234567890123":1},"digests":{}}',
 	'{"function":"unique_count","count":1,"keys":{},"digests":{"12":1}}', '{"function":"unique_count","count":1,"keys":[]}',
