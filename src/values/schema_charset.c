@@ -103,25 +103,6 @@ meter_schema_charset_contains(const SchemaCharset *set, uint32 c)
 	return false;
 }
 
-/* Have two normalized sets a character in common? */
-bool
-meter_schema_charset_overlap(const SchemaCharset *a, const SchemaCharset *b)
-{
-	int			i = 0;
-	int			j = 0;
-
-	while (i < a->nranges && j < b->nranges)
-	{
-		if (a->ranges[i].last < b->ranges[j].first)
-			i++;
-		else if (b->ranges[j].last < a->ranges[i].first)
-			j++;
-		else
-			return true;
-	}
-	return false;
-}
-
 /* Add what the escape \d, \w, \s or its capital stands for, or '.'. */
 bool
 meter_schema_charset_add_class(SchemaCharset *set, char letter)

@@ -14,22 +14,22 @@
  *	- back-references, Unicode properties other than general categories and
  *	  inline flags are refused.
  *
- * Where a pattern is a plain sequence of character classes (as most are), the
- * sequence is noted too, for schema_steps.c.
+ * On the way the same is told to schema_automaton.c, which makes the engine
+ * unnecessary for most patterns.
  */
 #include "values/schema_private.h"
 
 #include "mb/pg_wchar.h"
 
-#define MAX_GROUPS	50
 #define MAX_COUNT	255			/* the engine's, in {m,n} */
+#define MAX_COST	1000000
 
 typedef struct Translator
 {
 	const char *p;
 	const char *end;
 	StringInfo	out;
-	SchemaSteps *steps;			/* of the sequence, while it is one */
+	SchemaAutomaton *automaton;
 	const char *error;
 	const char *unsupported;
 
@@ -38,14 +38,14 @@ typedef struct Translator
 	struct
 	{
 		int			start;		/* of its text in out */
-		int			cost;		/* what stood before it in the outer group */
+		int64		cost;		/* what stood before it in the outer group */
 		bool		assertion;
-	}			groups[MAX_GROUPS];
+	}			groups[METER_SCHEMA_MAX_GROUPS];
 
-	int			cost;			/* of the present group */
+	int64		cost;			/* of the present group */
 	int			atom;			/* where the last atom's text starts in out, or
 								 * -1 if nothing can be repeated */
-	int			atom_cost;
+	int64		atom_cost;
 } Translator;
 
 static bool
@@ -76,7 +76,7 @@ emit_char(StringInfo out, uint32 c)
 
 /* The last thing written, from start on, is an atom. */
 static void
-set_atom(Translator *t, int start, int cost)
+set_atom(Translator *t, int start, int64 cost)
 {
 	t->atom = start;
 	t->atom_cost = cost;
@@ -108,7 +108,7 @@ emit_set(Translator *t, SchemaCharset *set)
 		appendStringInfoChar(t->out, ']');
 	}
 	set_atom(t, start, 1 + set->nranges / 16);
-	meter_schema_steps_add(t->steps, set);
+	meter_schema_automaton_add(t->automaton, set);
 }
 
 static uint32
@@ -338,7 +338,7 @@ open_group(Translator *t)
 	}
 	else if (left >= 1 && rest[0] == '?')
 		return fail(t, "unknown kind of group");
-	if (t->ngroups >= MAX_GROUPS)
+	if (t->ngroups >= METER_SCHEMA_MAX_GROUPS)
 		return fail(t, "groups are nested too deep");
 	t->groups[t->ngroups].start = t->out->len;
 	t->groups[t->ngroups].cost = t->cost;
@@ -347,19 +347,22 @@ open_group(Translator *t)
 	t->cost = 0;
 	t->atom = -1;
 	appendStringInfoString(t->out, write);
-	meter_schema_steps_abandon(t->steps);
+	if (assertion)
+		meter_schema_automaton_abandon(t->automaton);
+	meter_schema_automaton_open(t->automaton);
 	return true;
 }
 
 static bool
 close_group(Translator *t)
 {
-	int			inner = Max(t->cost, 1);
+	int64		inner = Max(t->cost, 1);
 
 	if (t->ngroups == 0)
 		return fail(t, "a closing parenthesis has no opening one");
 	t->ngroups--;
 	appendStringInfoChar(t->out, ')');
+	meter_schema_automaton_close(t->automaton);
 	t->cost = t->groups[t->ngroups].cost;
 	set_atom(t, t->groups[t->ngroups].start, inner);
 	if (t->groups[t->ngroups].assertion)
@@ -414,11 +417,11 @@ emit_repeat(StringInfo out, const char *atom, int n, bool exact)
 static bool
 emit_quantifier(Translator *t, int min, int max)
 {
-	int64		cost = (int64) t->atom_cost * Max(Max(min, max), 1);
+	int64		cost = t->atom_cost * Max(Max(min, max), 1);
 	char	   *atom;
 
-	t->cost = Min(t->cost - t->atom_cost + cost, METER_SCHEMA_PATTERN_COST + 1);
-	meter_schema_steps_repeat(t->steps, min, max);
+	t->cost += Min(cost, MAX_COST) - t->atom_cost;
+	meter_schema_automaton_repeat(t->automaton, min, max);
 	if (min == 0 && max < 0)
 		appendStringInfoChar(t->out, '*');
 	else if (min == 1 && max < 0)
@@ -475,7 +478,7 @@ parse_atom_escape(Translator *t)
 	{
 		appendStringInfoString(t->out, *t->p++ == 'b' ? "\\y" : "\\Y");
 		t->atom = -1;
-		meter_schema_steps_abandon(t->steps);
+		meter_schema_automaton_abandon(t->automaton);
 		return true;
 	}
 	if (t->p < t->end && *t->p >= '1' && *t->p <= '9')
@@ -513,13 +516,13 @@ parse_one(Translator *t)
 			appendStringInfoChar(t->out, c);
 			t->p++;
 			t->atom = -1;
-			meter_schema_steps_anchor(t->steps, c == '^');
+			meter_schema_automaton_anchor(t->automaton, c == '^');
 			return true;
 		case '|':
 			appendStringInfoChar(t->out, c);
 			t->p++;
 			t->atom = -1;
-			meter_schema_steps_abandon(t->steps);
+			meter_schema_automaton_alternate(t->automaton);
 			return true;
 		case '(':
 			t->p++;
@@ -558,21 +561,18 @@ parse_one(Translator *t)
 
 /* Translate a pattern; see schema_private.h. */
 SchemaEcma
-meter_schema_ecma_translate(const char *pattern, int len, StringInfo out, SchemaSteps *steps,
+meter_schema_ecma_translate(const char *pattern, int len, StringInfo out, SchemaAutomaton *automaton,
 							int *cost, const char **message)
 {
 	Translator	t = {
-		.p = pattern, .end = pattern + len, .out = out, .steps = steps, .atom = -1
+		.p = pattern, .end = pattern + len, .out = out, .automaton = automaton, .atom = -1
 	};
 
 	while (t.p < t.end && t.error == NULL)
-	{
-		if (parse_one(&t) && t.cost > METER_SCHEMA_PATTERN_COST)
-			unsupported(&t, "the pattern is too complex");
-	}
+		parse_one(&t);
 	if (t.error == NULL && t.ngroups > 0)
 		fail(&t, "a closing parenthesis is missing");
-	*cost = t.cost;
+	*cost = Min(t.cost, MAX_COST);
 	*message = t.error ? t.error : t.unsupported;
 	return t.error ? SCHEMA_ECMA_INVALID : t.unsupported ? SCHEMA_ECMA_UNSUPPORTED : SCHEMA_ECMA_OK;
 }

@@ -14,6 +14,7 @@
 
 #include "compat.h"
 
+#include <ctype.h>
 #include <limits.h>
 
 #include "lib/stringinfo.h"
@@ -67,7 +68,7 @@ typedef struct SchemaCompiler
 	List	   *resources;		/* SchemaResource */
 	int			nanchors;
 	List	   *queue;			/* SchemaNode, allocated but not compiled yet */
-	int			pattern_cost;	/* spent on patterns so far */
+	Size		pattern_bytes;	/* taken by patterns so far */
 	MeterError *err;
 
 	/* the schema object being compiled */
@@ -349,12 +350,17 @@ extern int	meter_schema_number_cmp(const SchemaNumber *a, const SchemaNumber *b)
 extern bool meter_schema_number_multiple(const SchemaNumber *a, const SchemaNumber *divisor);
 extern Numeric meter_schema_number_numeric(const SchemaNumber *a);
 
-/* ---- patterns: schema_pattern.c, schema_ecma.c, schema_steps.c, schema_charset.c ---- */
+/* ---- patterns: schema_pattern.c, schema_ecma.c, schema_automaton.c, schema_charset.c ---- */
 
-/* How large the automaton of one pattern, and of all in a schema, may be,
- * counted in characters and classes after counts are multiplied out. */
-#define METER_SCHEMA_PATTERN_COST		2000
-#define METER_SCHEMA_PATTERNS_COST		20000
+/*
+ * How large a pattern for the server's engine may be, counted in characters
+ * and classes after counts are multiplied out: its time to compile grows with
+ * the square of that.  And what all patterns of a schema may take, in bytes,
+ * with so many of them for each unit of an engine's pattern.
+ */
+#define METER_SCHEMA_PATTERN_COST		500
+#define METER_SCHEMA_PATTERN_UNIT		1024
+#define METER_SCHEMA_PATTERNS_BYTES		(16 * 1024 * 1024)
 
 /* Characters as sorted, disjoint ranges, once normalized. */
 typedef struct SchemaCharset
@@ -375,21 +381,26 @@ extern bool meter_schema_charset_add_property(SchemaCharset *set, const char *na
 extern void meter_schema_charset_normalize(SchemaCharset *set);
 extern void meter_schema_charset_complement(SchemaCharset *set);
 extern bool meter_schema_charset_contains(const SchemaCharset *set, uint32 c);
-extern bool meter_schema_charset_overlap(const SchemaCharset *a, const SchemaCharset *b);
 
-/* A pattern that is a sequence of repeated character classes. */
-typedef struct SchemaSteps SchemaSteps;
+/* Groups inside each other in a pattern. */
+#define METER_SCHEMA_MAX_GROUPS 50
 
-/* While the pattern is read; steps may be NULL in all of these. */
-extern SchemaSteps *meter_schema_steps_create(void);
-extern void meter_schema_steps_add(SchemaSteps *steps, const SchemaCharset *set);
-extern void meter_schema_steps_repeat(SchemaSteps *steps, int min, int max);
-extern void meter_schema_steps_anchor(SchemaSteps *steps, bool start);
-extern void meter_schema_steps_abandon(SchemaSteps *steps);
+/* A small pattern as an automaton. */
+typedef struct SchemaAutomaton SchemaAutomaton;
 
-/* Can the steps be walked without ever turning back? */
-extern bool meter_schema_steps_finish(SchemaSteps *steps);
-extern bool meter_schema_steps_match(const SchemaSteps *steps, const char *s, int len);
+/* While the pattern is read; a may be NULL in all of these. */
+extern SchemaAutomaton *meter_schema_automaton_create(void);
+extern void meter_schema_automaton_add(SchemaAutomaton *a, const SchemaCharset *set);
+extern void meter_schema_automaton_repeat(SchemaAutomaton *a, int min, int max);
+extern void meter_schema_automaton_open(SchemaAutomaton *a);
+extern void meter_schema_automaton_alternate(SchemaAutomaton *a);
+extern void meter_schema_automaton_close(SchemaAutomaton *a);
+extern void meter_schema_automaton_anchor(SchemaAutomaton *a, bool start);
+extern void meter_schema_automaton_abandon(SchemaAutomaton *a);
+
+/* Afterwards: its size, or 0 if it cannot be used and is gone. */
+extern Size meter_schema_automaton_finish(SchemaAutomaton *a);
+extern bool meter_schema_automaton_match(const SchemaAutomaton *a, const char *s, int len);
 
 typedef enum SchemaEcma
 {
@@ -401,7 +412,7 @@ typedef enum SchemaEcma
 /* An ECMA-262 pattern as one of the server's regular expressions; *message
  * says what is wrong with it. */
 extern SchemaEcma meter_schema_ecma_translate(const char *pattern, int len, StringInfo out,
-											  SchemaSteps *steps, int *cost,
+											  SchemaAutomaton *automaton, int *cost,
 											  const char **message);
 
 /* The pattern in a string node (a key too), or NULL after refusing what is at
