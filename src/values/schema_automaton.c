@@ -14,7 +14,7 @@
  * Look-around, word boundaries, anchors anywhere but around the whole pattern
  * and more than MAX_POSITIONS are left to the engine.
  */
-#include "values/schema_private.h"
+#include "values/schema_pattern.h"
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"

@@ -5,7 +5,7 @@
  * ECMA-262 fixes what \d, \w, \s and \p{...} mean, whatever the locale; so
  * they are spelled out as ranges rather than left to the server's classes.
  */
-#include "values/schema_private.h"
+#include "values/schema_pattern.h"
 
 #include "values/schema_unicode.h"
 

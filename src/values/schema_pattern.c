@@ -6,7 +6,7 @@
  * version 15, so it is freed by a callback of the schema's memory context.
  * Collation C: the translation leaves no class to a locale.
  */
-#include "values/schema_private.h"
+#include "values/schema_pattern.h"
 
 #include "catalog/pg_collation.h"
 #include "mb/pg_wchar.h"
