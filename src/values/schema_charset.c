@@ -5,7 +5,7 @@
  * ECMA-262 fixes what \d, \w, \s and \p{...} mean, whatever the locale; so
  * they are spelled out as ranges rather than left to the server's classes.
  */
-#include "values/schema_private.h"
+#include "values/schema_pattern.h"
 
 #include "values/schema_unicode.h"
 
@@ -97,25 +97,6 @@ meter_schema_charset_contains(const SchemaCharset *set, uint32 c)
 			high = middle - 1;
 		else if (c > set->ranges[middle].last)
 			low = middle + 1;
-		else
-			return true;
-	}
-	return false;
-}
-
-/* Have two normalized sets a character in common? */
-bool
-meter_schema_charset_overlap(const SchemaCharset *a, const SchemaCharset *b)
-{
-	int			i = 0;
-	int			j = 0;
-
-	while (i < a->nranges && j < b->nranges)
-	{
-		if (a->ranges[i].last < b->ranges[j].first)
-			i++;
-		else if (b->ranges[j].last < a->ranges[i].first)
-			j++;
 		else
 			return true;
 	}

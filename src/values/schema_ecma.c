@@ -14,52 +14,46 @@
  *	- back-references, Unicode properties other than general categories and
  *	  inline flags are refused.
  *
- * Where a pattern is a plain sequence of character classes (as most are), the
- * sequence is noted too, for schema_steps.c.
+ * On the way the same is told to schema_automaton.c, which makes the engine
+ * unnecessary for most patterns.
  */
-#include "values/schema_private.h"
+#include "values/schema_pattern.h"
 
-#include "mb/pg_wchar.h"
-
-#define MAX_GROUPS	50
 #define MAX_COUNT	255			/* the engine's, in {m,n} */
+#define MAX_COST	1000000
 
 typedef struct Translator
 {
-	const char *p;
-	const char *end;
+	SchemaCursor cursor;
 	StringInfo	out;
-	SchemaSteps *steps;			/* of the sequence, while it is one */
-	const char *error;
-	const char *unsupported;
+	SchemaAutomaton *automaton;
 
 	/* open groups */
 	int			ngroups;
 	struct
 	{
 		int			start;		/* of its text in out */
-		int			cost;		/* what stood before it in the outer group */
+		int64		cost;		/* what stood before it in the outer group */
 		bool		assertion;
-	}			groups[MAX_GROUPS];
+	}			groups[METER_SCHEMA_MAX_GROUPS];
 
-	int			cost;			/* of the present group */
+	int64		cost;			/* of the present group */
 	int			atom;			/* where the last atom's text starts in out, or
 								 * -1 if nothing can be repeated */
-	int			atom_cost;
+	int64		atom_cost;
 } Translator;
 
 static bool
 fail(Translator *t, const char *message)
 {
-	t->error = message;
-	return false;
+	return meter_schema_ecma_fail(&t->cursor, message);
 }
 
 /* Note what is valid but not done here, and go on. */
 static bool
 unsupported(Translator *t, const char *message)
 {
-	t->unsupported = message;
+	t->cursor.unsupported = message;
 	return true;
 }
 
@@ -76,7 +70,7 @@ emit_char(StringInfo out, uint32 c)
 
 /* The last thing written, from start on, is an atom. */
 static void
-set_atom(Translator *t, int start, int cost)
+set_atom(Translator *t, int start, int64 cost)
 {
 	t->atom = start;
 	t->atom_cost = cost;
@@ -108,201 +102,15 @@ emit_set(Translator *t, SchemaCharset *set)
 		appendStringInfoChar(t->out, ']');
 	}
 	set_atom(t, start, 1 + set->nranges / 16);
-	meter_schema_steps_add(t->steps, set);
-}
-
-static uint32
-next_char(Translator *t)
-{
-	int			len = Min(pg_utf_mblen((const unsigned char *) t->p), t->end - t->p);
-	uint32		c = utf8_to_unicode((const unsigned char *) t->p);
-
-	t->p += len;
-	return c;
-}
-
-/* n hexadecimal digits. */
-static bool
-parse_hex(Translator *t, int n, uint32 *c)
-{
-	*c = 0;
-	for (int i = 0; i < n; i++, t->p++)
-	{
-		int			d;
-
-		if (t->p >= t->end || !isxdigit((unsigned char) *t->p))
-			return fail(t, "a character escape needs more hexadecimal digits");
-		d = *t->p <= '9' ? *t->p - '0' : (*t->p | 0x20) - 'a' + 10;
-		*c = *c * 16 + d;
-	}
-	return true;
-}
-
-/* After \u: four digits, a surrogate pair of such escapes, or {digits}. */
-static bool
-parse_unicode(Translator *t, uint32 *c)
-{
-	uint32		low;
-
-	if (t->p < t->end && *t->p == '{')
-	{
-		const char *close = memchr(t->p, '}', t->end - t->p);
-
-		t->p++;
-		while (close && t->p < close - 1 && *t->p == '0')
-			t->p++;
-		if (close == NULL || close == t->p || close - t->p > 6 || !parse_hex(t, close - t->p, c) ||
-			*c > 0x10FFFF)
-			return fail(t, "\\u{...} must hold the number of a character");
-		t->p++;
-		return true;
-	}
-	if (!parse_hex(t, 4, c))
-		return false;
-	if (*c >= 0xD800 && *c <= 0xDBFF && t->end - t->p >= 6 && t->p[0] == '\\' && t->p[1] == 'u' &&
-		(t->p[2] | 0x20) == 'd' && strchr("cdefCDEF", t->p[3]))
-	{
-		t->p += 2;
-		if (!parse_hex(t, 4, &low))
-			return false;
-		*c = 0x10000 + ((*c & 0x3FF) << 10) + (low & 0x3FF);
-	}
-	return true;
-}
-
-/* After \p or \P: {name}. */
-static bool
-parse_property(Translator *t, bool negated, SchemaCharset *set)
-{
-	const char *close = t->p < t->end && *t->p == '{' ? memchr(t->p, '}', t->end - t->p) : NULL;
-	SchemaCharset own = {0};
-
-	if (close == NULL || close == t->p + 1)
-		return fail(t, "\\p must be followed by a property in braces");
-	if (!meter_schema_charset_add_property(&own, t->p + 1, close - t->p - 1))
-		unsupported(t, "of Unicode properties only general categories are supported");
-	t->p = close + 1;
-	if (negated)
-		meter_schema_charset_complement(&own);
-	meter_schema_charset_add_set(set, &own);
-	return true;
-}
-
-/* After a backslash: one character (*c) or a class (added to set, *c is -1). */
-static bool
-parse_escape(Translator *t, bool in_class, SchemaCharset *set, int64 *c)
-{
-	static const char from[] = "tnvfr";
-	static const char to[] = "\t\n\v\f\r";
-	uint32		code;
-	char		letter;
-
-	if (t->p >= t->end)
-		return fail(t, "the pattern ends with a backslash");
-	if ((unsigned char) *t->p >= 0x80)
-		return fail(t, "unknown escape");
-	letter = *t->p++;
-	*c = -1;
-	if (letter == 'p' || letter == 'P')
-		return parse_property(t, letter == 'P', set);
-	if (letter != '.' && meter_schema_charset_add_class(set, letter))
-		return true;
-	if (strchr(from, letter))
-	{
-		*c = to[strchr(from, letter) - from];
-		return true;
-	}
-	*c = letter;
-	switch (letter)
-	{
-		case 'b':
-			*c = '\b';
-			return in_class || fail(t, "unknown escape");
-		case 'c':
-			if (t->p >= t->end || !isalpha((unsigned char) *t->p))
-				return fail(t, "\\c must be followed by a letter");
-			*c = *t->p++ & 0x1F;
-			return true;
-		case 'x':
-		case 'u':
-			if (letter == 'x' ? !parse_hex(t, 2, &code) : !parse_unicode(t, &code))
-				return false;
-			*c = code;
-			return true;
-		case '0':
-			*c = 0;
-			if (t->p < t->end && isdigit((unsigned char) *t->p))
-				return fail(t, "octal escapes are not allowed");
-			return true;
-		default:
-			/* punctuation stands for itself */
-			return !isalnum((unsigned char) letter) || fail(t, "unknown escape");
-	}
-}
-
-/* One member of [...]. */
-static bool
-parse_class_atom(Translator *t, SchemaCharset *set, int64 *c)
-{
-	if (*t->p != '\\')
-	{
-		*c = next_char(t);
-		return true;
-	}
-	t->p++;
-	return parse_escape(t, true, set, c);
-}
-
-/* After an opening bracket. */
-static bool
-parse_class(Translator *t)
-{
-	SchemaCharset set = {0};
-	bool		negated = t->p < t->end && *t->p == '^';
-
-	t->p += negated;
-	for (;;)
-	{
-		int64		first,
-					last;
-
-		if (t->p >= t->end)
-			return fail(t, "a closing bracket is missing");
-		if (*t->p == ']')
-			break;
-		if (!parse_class_atom(t, &set, &first))
-			return false;
-		last = first;
-		/* a hyphen before the end or beside a class is itself */
-		if (first >= 0 && t->end - t->p >= 2 && t->p[0] == '-' && t->p[1] != ']')
-		{
-			t->p++;
-			if (!parse_class_atom(t, &set, &last))
-				return false;
-			if (last < 0)
-			{
-				meter_schema_charset_add(&set, '-', '-');
-				last = first;
-			}
-			if (last < first)
-				return fail(t, "a range is the wrong way round");
-		}
-		if (first >= 0)
-			meter_schema_charset_add(&set, first, last);
-	}
-	t->p++;
-	if (negated)
-		meter_schema_charset_complement(&set);
-	emit_set(t, &set);
-	return true;
+	meter_schema_automaton_add(t->automaton, set);
 }
 
 /* After an opening parenthesis. */
 static bool
 open_group(Translator *t)
 {
-	const char *rest = t->p;
-	int			left = t->end - t->p;
+	const char *rest = t->cursor.p;
+	int			left = t->cursor.end - t->cursor.p;
 	const char *write = "(?:";
 	bool		assertion = false;
 
@@ -316,10 +124,10 @@ open_group(Translator *t)
 			int			len = behind ? 3 : 2;
 
 			write = psprintf("(%.*s", len, rest);
-			t->p += len;
+			t->cursor.p += len;
 		}
 		else if (rest[1] == ':')
-			t->p += 2;
+			t->cursor.p += 2;
 		else
 		{
 			/* a named group */
@@ -333,12 +141,12 @@ open_group(Translator *t)
 					(unsigned char) *p < 0x80)
 					return fail(t, "unknown kind of group");
 			}
-			t->p = close + 1;
+			t->cursor.p = close + 1;
 		}
 	}
 	else if (left >= 1 && rest[0] == '?')
 		return fail(t, "unknown kind of group");
-	if (t->ngroups >= MAX_GROUPS)
+	if (t->ngroups >= METER_SCHEMA_MAX_GROUPS)
 		return fail(t, "groups are nested too deep");
 	t->groups[t->ngroups].start = t->out->len;
 	t->groups[t->ngroups].cost = t->cost;
@@ -347,19 +155,22 @@ open_group(Translator *t)
 	t->cost = 0;
 	t->atom = -1;
 	appendStringInfoString(t->out, write);
-	meter_schema_steps_abandon(t->steps);
+	if (assertion)
+		meter_schema_automaton_abandon(t->automaton);
+	meter_schema_automaton_open(t->automaton);
 	return true;
 }
 
 static bool
 close_group(Translator *t)
 {
-	int			inner = Max(t->cost, 1);
+	int64		inner = Max(t->cost, 1);
 
 	if (t->ngroups == 0)
 		return fail(t, "a closing parenthesis has no opening one");
 	t->ngroups--;
 	appendStringInfoChar(t->out, ')');
+	meter_schema_automaton_close(t->automaton);
 	t->cost = t->groups[t->ngroups].cost;
 	set_atom(t, t->groups[t->ngroups].start, inner);
 	if (t->groups[t->ngroups].assertion)
@@ -371,12 +182,12 @@ close_group(Translator *t)
 static bool
 parse_count(Translator *t, int *min, int *max)
 {
-	const char *p = t->p + 1;
+	const char *p = t->cursor.p + 1;
 	int			values[2] = {0, -1};
 	int			which = 0;
 	bool		digits = false;
 
-	for (; p < t->end && *p != '}'; p++)
+	for (; p < t->cursor.end && *p != '}'; p++)
 	{
 		if (*p == ',' && which == 0 && digits)
 			which = 1;
@@ -388,13 +199,13 @@ parse_count(Translator *t, int *min, int *max)
 		else
 			return fail(t, "an opening brace must begin a count or be escaped");
 	}
-	if (p >= t->end || !digits)
+	if (p >= t->cursor.end || !digits)
 		return fail(t, "an opening brace must begin a count or be escaped");
 	*min = values[0];
 	*max = which == 0 ? values[0] : values[1];
 	if (*max >= 0 && *max < *min)
 		return fail(t, "a count is the wrong way round");
-	t->p = p + 1;
+	t->cursor.p = p + 1;
 	return true;
 }
 
@@ -414,11 +225,11 @@ emit_repeat(StringInfo out, const char *atom, int n, bool exact)
 static bool
 emit_quantifier(Translator *t, int min, int max)
 {
-	int64		cost = (int64) t->atom_cost * Max(Max(min, max), 1);
+	int64		cost = t->atom_cost * Max(Max(min, max), 1);
 	char	   *atom;
 
-	t->cost = Min(t->cost - t->atom_cost + cost, METER_SCHEMA_PATTERN_COST + 1);
-	meter_schema_steps_repeat(t->steps, min, max);
+	t->cost += Min(cost, MAX_COST) - t->atom_cost;
+	meter_schema_automaton_repeat(t->automaton, min, max);
 	if (min == 0 && max < 0)
 		appendStringInfoChar(t->out, '*');
 	else if (min == 1 && max < 0)
@@ -449,18 +260,18 @@ emit_quantifier(Translator *t, int min, int max)
 static bool
 parse_quantifier(Translator *t)
 {
-	int			min = *t->p == '+';
-	int			max = *t->p == '?' ? 1 : -1;
+	int			min = *t->cursor.p == '+';
+	int			max = *t->cursor.p == '?' ? 1 : -1;
 
 	if (t->atom < 0)
 		return fail(t, "there is nothing to repeat");
-	if (*t->p != '{')
-		t->p++;
+	if (*t->cursor.p != '{')
+		t->cursor.p++;
 	else if (!parse_count(t, &min, &max))
 		return false;
 	/* how greedy it is decides what matches, not whether */
-	if (t->p < t->end && *t->p == '?')
-		t->p++;
+	if (t->cursor.p < t->cursor.end && *t->cursor.p == '?')
+		t->cursor.p++;
 	return emit_quantifier(t, min, max);
 }
 
@@ -471,27 +282,27 @@ parse_atom_escape(Translator *t)
 	SchemaCharset set = {0};
 	int64		c;
 
-	if (t->p < t->end && (*t->p == 'b' || *t->p == 'B'))
+	if (t->cursor.p < t->cursor.end && (*t->cursor.p == 'b' || *t->cursor.p == 'B'))
 	{
-		appendStringInfoString(t->out, *t->p++ == 'b' ? "\\y" : "\\Y");
+		appendStringInfoString(t->out, *t->cursor.p++ == 'b' ? "\\y" : "\\Y");
 		t->atom = -1;
-		meter_schema_steps_abandon(t->steps);
+		meter_schema_automaton_abandon(t->automaton);
 		return true;
 	}
-	if (t->p < t->end && *t->p >= '1' && *t->p <= '9')
+	if (t->cursor.p < t->cursor.end && *t->cursor.p >= '1' && *t->cursor.p <= '9')
 	{
-		while (t->p < t->end && isdigit((unsigned char) *t->p))
-			t->p++;
+		while (t->cursor.p < t->cursor.end && isdigit((unsigned char) *t->cursor.p))
+			t->cursor.p++;
 		emit_set(t, &set);
 		return unsupported(t, "back-references are not supported");
 	}
-	if (t->end - t->p > 2 && t->p[0] == 'k' && t->p[1] == '<' && memchr(t->p, '>', t->end - t->p))
+	if (t->cursor.end - t->cursor.p > 2 && t->cursor.p[0] == 'k' && t->cursor.p[1] == '<' && memchr(t->cursor.p, '>', t->cursor.end - t->cursor.p))
 	{
-		t->p = (const char *) memchr(t->p, '>', t->end - t->p) + 1;
+		t->cursor.p = (const char *) memchr(t->cursor.p, '>', t->cursor.end - t->cursor.p) + 1;
 		emit_set(t, &set);
 		return unsupported(t, "back-references are not supported");
 	}
-	if (!parse_escape(t, false, &set, &c))
+	if (!meter_schema_ecma_escape(&t->cursor, false, &set, &c))
 		return false;
 	if (c >= 0)
 		meter_schema_charset_add(&set, c, c);
@@ -504,34 +315,36 @@ static bool
 parse_one(Translator *t)
 {
 	SchemaCharset set = {0};
-	char		c = *t->p;
+	char		c = *t->cursor.p;
 
 	switch (c)
 	{
 		case '^':
 		case '$':
 			appendStringInfoChar(t->out, c);
-			t->p++;
+			t->cursor.p++;
 			t->atom = -1;
-			meter_schema_steps_anchor(t->steps, c == '^');
+			meter_schema_automaton_anchor(t->automaton, c == '^');
 			return true;
 		case '|':
 			appendStringInfoChar(t->out, c);
-			t->p++;
+			t->cursor.p++;
 			t->atom = -1;
-			meter_schema_steps_abandon(t->steps);
+			meter_schema_automaton_alternate(t->automaton);
 			return true;
 		case '(':
-			t->p++;
+			t->cursor.p++;
 			return open_group(t);
 		case ')':
-			t->p++;
+			t->cursor.p++;
 			return close_group(t);
 		case '[':
-			t->p++;
-			return parse_class(t);
+			t->cursor.p++;
+			if (!meter_schema_ecma_class(&t->cursor, &set))
+				return false;
+			break;
 		case '\\':
-			t->p++;
+			t->cursor.p++;
 			return parse_atom_escape(t);
 		case '*':
 		case '+':
@@ -542,12 +355,12 @@ parse_one(Translator *t)
 		case '}':
 			return fail(t, "a closing bracket or brace must be escaped");
 		case '.':
-			t->p++;
+			t->cursor.p++;
 			meter_schema_charset_add_class(&set, '.');
 			break;
 		default:
 			{
-				uint32		code = next_char(t);
+				uint32		code = meter_schema_ecma_next(&t->cursor);
 
 				meter_schema_charset_add(&set, code, code);
 			}
@@ -558,21 +371,19 @@ parse_one(Translator *t)
 
 /* Translate a pattern; see schema_private.h. */
 SchemaEcma
-meter_schema_ecma_translate(const char *pattern, int len, StringInfo out, SchemaSteps *steps,
+meter_schema_ecma_translate(const char *pattern, int len, StringInfo out, SchemaAutomaton *automaton,
 							int *cost, const char **message)
 {
 	Translator	t = {
-		.p = pattern, .end = pattern + len, .out = out, .steps = steps, .atom = -1
+		.cursor = {.p = pattern, .end = pattern + len},
+		.out = out, .automaton = automaton, .atom = -1
 	};
 
-	while (t.p < t.end && t.error == NULL)
-	{
-		if (parse_one(&t) && t.cost > METER_SCHEMA_PATTERN_COST)
-			unsupported(&t, "the pattern is too complex");
-	}
-	if (t.error == NULL && t.ngroups > 0)
+	while (t.cursor.p < t.cursor.end && t.cursor.error == NULL)
+		parse_one(&t);
+	if (t.cursor.error == NULL && t.ngroups > 0)
 		fail(&t, "a closing parenthesis is missing");
-	*cost = t.cost;
-	*message = t.error ? t.error : t.unsupported;
-	return t.error ? SCHEMA_ECMA_INVALID : t.unsupported ? SCHEMA_ECMA_UNSUPPORTED : SCHEMA_ECMA_OK;
+	*cost = Min(t.cost, MAX_COST);
+	*message = t.cursor.error ? t.cursor.error : t.cursor.unsupported;
+	return t.cursor.error ? SCHEMA_ECMA_INVALID : t.cursor.unsupported ? SCHEMA_ECMA_UNSUPPORTED : SCHEMA_ECMA_OK;
 }

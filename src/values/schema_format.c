@@ -2,7 +2,7 @@
  * schema_format.c
  *		The formats that can be asserted, and the short ones of them.
  */
-#include "values/schema_private.h"
+#include "values/schema_pattern.h"
 
 #include "mb/pg_wchar.h"
 

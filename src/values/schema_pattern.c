@@ -6,7 +6,7 @@
  * version 15, so it is freed by a callback of the schema's memory context.
  * Collation C: the translation leaves no class to a locale.
  */
-#include "values/schema_private.h"
+#include "values/schema_pattern.h"
 
 #include "catalog/pg_collation.h"
 #include "mb/pg_wchar.h"
@@ -19,7 +19,7 @@
 struct SchemaPattern
 {
 	const char *text;
-	SchemaSteps *steps;			/* where they do, and then no expression */
+	SchemaAutomaton *automaton; /* where it does, and then no expression */
 	regex_t		expression;
 	MemoryContextCallback callback;
 };
@@ -63,31 +63,36 @@ meter_schema_pattern_compile(SchemaCompiler *c, int node, int place)
 	StringInfoData translated;
 	const char *message;
 	int			cost;
+	Size		bytes;
 
 	CHECK_FOR_INTERRUPTS();
 	pattern->text = meter_json_cstring(&c->source->doc, node);
-	pattern->steps = meter_schema_steps_create();
+	pattern->automaton = meter_schema_automaton_create();
 	initStringInfo(&translated);
 	if (meter_schema_ecma_translate(pattern->text, strlen(pattern->text), &translated,
-									pattern->steps, &cost, &message) != SCHEMA_ECMA_OK)
+									pattern->automaton, &cost, &message) != SCHEMA_ECMA_OK)
 	{
 		meter_schema_refuse(c, c->source, place, "INVALID_PATTERN",
 							"\"%s\" cannot be used as a pattern: %s", pattern->text, message);
 		return NULL;
 	}
-	if (!meter_schema_steps_finish(pattern->steps))
+	bytes = meter_schema_automaton_finish(pattern->automaton);
+	if (bytes == 0)
 	{
-		pattern->steps = NULL;
-		c->pattern_cost += cost;
-		if (c->pattern_cost > METER_SCHEMA_PATTERNS_COST)
-		{
-			meter_schema_refuse(c, c->source, place, "INVALID_PATTERN",
-								"the patterns of the schema are too complex");
-			return NULL;
-		}
-		if (!compile_expression(c, place, pattern, translated.data, translated.len))
-			return NULL;
+		pattern->automaton = NULL;
+		bytes = (Size) cost * METER_SCHEMA_PATTERN_UNIT;
 	}
+	c->pattern_bytes += bytes;
+	if ((pattern->automaton == NULL && cost > METER_SCHEMA_PATTERN_COST) ||
+		c->pattern_bytes > METER_SCHEMA_PATTERNS_BYTES)
+	{
+		meter_schema_refuse(c, c->source, place, "INVALID_PATTERN",
+							"\"%s\" cannot be used as a pattern: it is too complex", pattern->text);
+		return NULL;
+	}
+	if (pattern->automaton == NULL &&
+		!compile_expression(c, place, pattern, translated.data, translated.len))
+		return NULL;
 	pfree(translated.data);
 	return pattern;
 }
@@ -107,8 +112,8 @@ meter_schema_pattern_matches(const SchemaPattern *pattern, const char *s, int le
 	int			n;
 	int			result;
 
-	if (pattern->steps)
-		return meter_schema_steps_match(pattern->steps, s, len);
+	if (pattern->automaton)
+		return meter_schema_automaton_match(pattern->automaton, s, len);
 	if (len > FEW_CHARACTERS)
 		wide = palloc_extended((Size) (len + 1) * sizeof(pg_wchar), MCXT_ALLOC_HUGE);
 	n = pg_mb2wchar_with_len(s, wide, len);

@@ -14,6 +14,7 @@
 
 #include "compat.h"
 
+#include <ctype.h>
 #include <limits.h>
 
 #include "lib/stringinfo.h"
@@ -67,7 +68,7 @@ typedef struct SchemaCompiler
 	List	   *resources;		/* SchemaResource */
 	int			nanchors;
 	List	   *queue;			/* SchemaNode, allocated but not compiled yet */
-	int			pattern_cost;	/* spent on patterns so far */
+	Size		pattern_bytes;	/* taken by patterns so far */
 	MeterError *err;
 
 	/* the schema object being compiled */
@@ -349,60 +350,7 @@ extern int	meter_schema_number_cmp(const SchemaNumber *a, const SchemaNumber *b)
 extern bool meter_schema_number_multiple(const SchemaNumber *a, const SchemaNumber *divisor);
 extern Numeric meter_schema_number_numeric(const SchemaNumber *a);
 
-/* ---- patterns: schema_pattern.c, schema_ecma.c, schema_steps.c, schema_charset.c ---- */
-
-/* How large the automaton of one pattern, and of all in a schema, may be,
- * counted in characters and classes after counts are multiplied out. */
-#define METER_SCHEMA_PATTERN_COST		2000
-#define METER_SCHEMA_PATTERNS_COST		20000
-
-/* Characters as sorted, disjoint ranges, once normalized. */
-typedef struct SchemaCharset
-{
-	int			nranges;
-	int			size;			/* allocated */
-	struct
-	{
-		uint32		first;
-		uint32		last;
-	}		   *ranges;
-} SchemaCharset;
-
-extern void meter_schema_charset_add(SchemaCharset *set, uint32 first, uint32 last);
-extern void meter_schema_charset_add_set(SchemaCharset *set, const SchemaCharset *other);
-extern bool meter_schema_charset_add_class(SchemaCharset *set, char letter);
-extern bool meter_schema_charset_add_property(SchemaCharset *set, const char *name, int len);
-extern void meter_schema_charset_normalize(SchemaCharset *set);
-extern void meter_schema_charset_complement(SchemaCharset *set);
-extern bool meter_schema_charset_contains(const SchemaCharset *set, uint32 c);
-extern bool meter_schema_charset_overlap(const SchemaCharset *a, const SchemaCharset *b);
-
-/* A pattern that is a sequence of repeated character classes. */
-typedef struct SchemaSteps SchemaSteps;
-
-/* While the pattern is read; steps may be NULL in all of these. */
-extern SchemaSteps *meter_schema_steps_create(void);
-extern void meter_schema_steps_add(SchemaSteps *steps, const SchemaCharset *set);
-extern void meter_schema_steps_repeat(SchemaSteps *steps, int min, int max);
-extern void meter_schema_steps_anchor(SchemaSteps *steps, bool start);
-extern void meter_schema_steps_abandon(SchemaSteps *steps);
-
-/* Can the steps be walked without ever turning back? */
-extern bool meter_schema_steps_finish(SchemaSteps *steps);
-extern bool meter_schema_steps_match(const SchemaSteps *steps, const char *s, int len);
-
-typedef enum SchemaEcma
-{
-	SCHEMA_ECMA_OK,
-	SCHEMA_ECMA_UNSUPPORTED,	/* right, but not done here */
-	SCHEMA_ECMA_INVALID
-} SchemaEcma;
-
-/* An ECMA-262 pattern as one of the server's regular expressions; *message
- * says what is wrong with it. */
-extern SchemaEcma meter_schema_ecma_translate(const char *pattern, int len, StringInfo out,
-											  SchemaSteps *steps, int *cost,
-											  const char **message);
+/* ---- patterns: schema_pattern.c and what schema_pattern.h has ---- */
 
 /* The pattern in a string node (a key too), or NULL after refusing what is at
  * place. */
