@@ -358,7 +358,18 @@ BEGIN
 	END IF;
 	given := CASE WHEN (r.e).time_given THEN (r.e).event_time END;
 
-	/* the envelope's key makes the event once-only */
+	/* an id may be absent only where a listening meter has keys of its own */
+	IF id IS NULL AND NOT EXISTS (
+		SELECT FROM oracle.meter o
+		WHERE o.organization_id = org AND o.definition ->> 'metric_key' = (r.e).type
+		  AND (r.aim IS NULL OR r.aim IN (o.key, o.id)) AND o.definition ->> 'dedup_key_path' IS NOT NULL)
+	THEN
+		PERFORM oracle.reject(org, NULL, NULL, 'no id');
+		status := 'rejected';
+		RETURN;
+	END IF;
+
+	/* the envelope's key makes the event itself once-only */
 	SELECT s.* INTO old FROM oracle.sent s
 	WHERE s.organization_id = org AND s.type = (r.e).type
 	  AND s.source = (r.e).source AND s.id = (r.e).id;
@@ -383,6 +394,7 @@ BEGIN
 		listening := listening + 1;
 		m := oracle.version_at(org, key, (r.e).event_time);
 		x := oracle.measure(m.definition, (r.e).data);
+		/* nothing would keep this meter from counting a retry once more */
 		IF x.outcome = 'counted' AND x.dedup_key IS NULL AND id IS NULL THEN
 			x.outcome := 'rejected';
 			x.reason := 'no id';
@@ -414,11 +426,6 @@ BEGIN
 	END LOOP;
 
 	IF listening = 0 THEN
-		IF id IS NULL THEN
-			PERFORM oracle.reject(org, id, NULL, 'no id');
-			status := 'rejected';
-			RETURN;
-		END IF;
 		status := 'unmatched';
 	ELSIF counted > 0 THEN
 		status := 'accepted';
@@ -484,6 +491,38 @@ BEGIN
 END
 $$;
 
+/*
+ * A report is an event aimed at one meter, with the value where that meter's
+ * value_field looks for it, beside the metadata.
+ */
+CREATE FUNCTION oracle.report_usage(org uuid, report jsonb, idempotency_key text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	m oracle.meter;
+	data jsonb := coalesce(report -> 'metadata', '{}');
+	v jsonb := report -> 'value';
+	step text;
+	result text;
+BEGIN
+	SELECT o.* INTO m FROM oracle.meter o
+	WHERE o.organization_id = org
+	  AND coalesce(report ->> 'meterId', report ->> 'meterName') IN (o.id, o.key, o.definition ->> 'name');
+	IF m.definition ->> 'value_field' IS NOT NULL THEN
+		FOR step IN
+			SELECT trim(p, '"') FROM regexp_split_to_table(ltrim(m.definition ->> 'value_field', '$.'), '\.')
+			WITH ORDINALITY x(p, n) ORDER BY n DESC
+		LOOP
+			v := jsonb_build_object(step, v);
+		END LOOP;
+		data := data || v;
+	END IF;
+	SELECT i.status INTO result FROM oracle.ingest_one(org, jsonb_build_object('id', idempotency_key,
+		'source', 'report_usage', 'type', m.definition ->> 'metric_key', 'subject', report -> 'customerId',
+		'time', report -> 'timestamp', 'data', data, 'meter', m.key)) i;
+	RETURN CASE result WHEN 'accepted' THEN 'queued' ELSE result END;
+END
+$$;
+
 /* When a zone's clock shows a local time, for the first time if it does twice. */
 CREATE FUNCTION oracle.first_coming(local timestamp, zone text) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
@@ -538,19 +577,10 @@ BEGIN
 END
 $$;
 
-/*
- * usage()'s filter over dimensions and subject: a filter tree whose fields are
- * their names, or an object of name and value.
- */
+/* usage()'s filter: a filter tree whose fields are dimensions and subject. */
 CREATE FUNCTION oracle.filter_matches(filter jsonb, dimensions jsonb, subject text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
-	SELECT CASE
-		WHEN filter IS NULL THEN true
-		WHEN filter ?| '{and,or,not,field}' THEN
-			oracle.matches(filter, jsonb_strip_nulls(dimensions || jsonb_build_object('subject', subject)))
-		ELSE (SELECT coalesce(bool_and((dimensions || jsonb_build_object('subject', subject)) -> f.key = f.value), true)
-			  FROM jsonb_each(filter) f)
-		END
+	SELECT oracle.matches(filter, dimensions || jsonb_build_object('subject', subject))
 $$;
 
 CREATE FUNCTION oracle.usage(organization_id uuid, meter text, period_from timestamptz, period_to timestamptz,

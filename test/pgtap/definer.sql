@@ -54,7 +54,7 @@ BEGIN
 		{"id": "e2", "source": "s", "type": "call", "subject": "ada", "data": {"n": "no", "model": "a"}},
 		{"id": "e3", "source": "s", "type": "nothing", "subject": "ada", "data": {"n": 3, "model": "a"}}]');
 	SELECT value INTO result FROM meter.usage(org, 'calls', pg_catalog.now() - interval '1 day', pg_catalog.now() + interval '1 day',
-		group_by => '{model,subject}', filter => '{"subject": "ada"}');
+		group_by => '{model,subject}', filter => '{"field": "subject", "op": "eq", "value": "ada"}');
 	RETURN result;
 END
 $$;

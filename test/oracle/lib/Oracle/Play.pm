@@ -116,9 +116,9 @@ sub play_inbox_json {
 sub play_inbox_columns {
 	my ($self, $scenario, $step) = @_;
 	$self->copy(
-		[qw(organization_id id source type subject time data)],
+		[qw(organization_id id source type subject meter time data)],
 		map {
-			[ $self->{organization}, @$_{qw(id source type subject)}, Oracle::Scenario::time_text($_->{time}, $_->{offset}), $_->{data_json} ]
+			[ $self->{organization}, @$_{qw(id source type subject meter)}, Oracle::Scenario::time_text($_->{time}, $_->{offset}), $_->{data_json} ]
 		} @{ $step->{events} });
 	return $self->tell_oracle($step);
 }
@@ -130,8 +130,8 @@ sub copy {
 	my @lines;
 	for my $row (@rows) {
 		my @fields = @$row;
-		s/\\/\\\\/g, s/\n/\\n/g, s/\t/\\t/g for @fields;
-		push @lines, join("\t", @fields) . "\n";
+		s/\\/\\\\/g, s/\n/\\n/g, s/\t/\\t/g for grep { defined } @fields;
+		push @lines, join("\t", map { $_ // '\\N' } @fields) . "\n";
 		$self->note_sql("INSERT INTO meter.event_inbox ($names) VALUES (" . join(', ', map { $dbh->quote($_) } @$row) . ');');
 	}
 	$dbh->do("COPY meter.event_inbox ($names) FROM STDIN");
@@ -147,17 +147,24 @@ sub tell_oracle {
 	return;
 }
 
-# Reports one at a time.
+# Reports one at a time.  A refused one is an error, which takes everything back.
 sub play_report {
 	my ($self, $scenario, $step) = @_;
 	my $dbh = $self->{dbh};
-	for my $event (@{ $step->{events} }) {
-		my $arguments = join ', ', map { $dbh->quote($_) } $self->{organization}, $event->{report}, $event->{key};
+	for my $report (@{ $step->{events} }) {
+		my $arguments = join ', ', map { $dbh->quote($_) } $self->{organization}, Oracle::Scenario::report_json($report), $report->{id};
 		$self->note_sql("SELECT meter.report_usage($arguments);");
-		my ($engine) = $dbh->selectrow_array("SELECT meter.report_usage($arguments) ->> 'status'");
+		$dbh->pg_savepoint('report');
 		my ($oracle) = $dbh->selectrow_array("SELECT oracle.report_usage($arguments)");
+		my $engine = eval { ($dbh->selectrow_array("SELECT meter.report_usage($arguments) ->> 'status'"))[0] };
+		my $error = $@;
+		if (!defined $engine) {
+			my $state = $dbh->state;
+			$engine = $state eq '22023' ? 'rejected' : $state eq '23505' ? 'conflict' : $error;
+		}
+		$dbh->pg_rollback_to('report') if $error || $engine !~ /^(queued|duplicate)$/;
 		next if $engine eq $oracle;
-		$self->{difference} = { what => 'report', detail => "engine: $engine\noracle: $oracle   for $event->{report}" };
+		$self->{difference} = { what => 'report', detail => "engine: $engine\noracle: $oracle\n$error" };
 		return;
 	}
 	return;

@@ -73,6 +73,7 @@ sub instant {
 # An instant as RFC 3339 text, with the fraction it needs.
 sub time_text {
 	my ($micros, $offset) = @_;
+	return undef unless defined $micros;
 	my $seconds = POSIX::floor($micros / 1_000_000) + ($offset // 0) * 60;
 	my $fraction = $micros % 1_000_000;
 	my $text = POSIX::strftime('%Y-%m-%dT%H:%M:%S', gmtime $seconds);
@@ -92,6 +93,7 @@ sub new {
 		subjects => [ ($rng->shuffle('ada', 'bob', 'Cleo & Co', "o'neil", 'Øyvind'))[ 0 .. $rng->between(1, 3) ] ],
 		times    => [],
 		sent     => [],
+		reported => [],
 		next_id  => 1,
 	}, $class;
 	$self->make_meters;
@@ -248,7 +250,7 @@ sub make_event {
 		my $what = $rng->below(3);
 		if    ($what == 0) { $event->{data}    = $self->make_data }
 		elsif ($what == 1) { $event->{subject} = $rng->pick(@{ $self->{subjects} }) }
-		else               { $event->{time}    = $self->make_time }
+		else               { $event->{time}    = $self->make_time if defined $event->{time} }
 	}
 	else {
 		$event = {
@@ -263,6 +265,11 @@ sub make_event {
 
 		# the same id from elsewhere is another event
 		$event->{id} = $old->{id} if $old && $rng->chance(2);
+
+		# what may be left out, and what aims at one meter
+		delete $event->{$_} for grep { $rng->chance(1.5) } qw(id source subject time);
+		my ($meter) = grep { $_->{metric_key} eq quote($event->{type}) } $rng->shuffle(@{ $self->{early} });
+		$event->{meter} = $meter->{key} =~ s/"//gr if $meter && $rng->chance(3);
 	}
 	push @{ $self->{sent} }, $event;
 	return written($event, $rng);
@@ -271,12 +278,38 @@ sub make_event {
 # The event with its JSON text, members in any order where there is a generator.
 sub written {
 	my ($event, $rng) = @_;
-	my %envelope = (
-		data => $event->{data},
-		time => quote(time_text($event->{time}, $event->{offset})),
-		map { $_ => quote($event->{$_}) } qw(id source type subject));
+	my %envelope = (data => $event->{data}, map { $_ => quote($event->{$_}) } grep { defined $event->{$_} } qw(id source type subject meter));
+	$envelope{time} = quote(time_text($event->{time}, $event->{offset})) if defined $event->{time};
 	$envelope{specversion} = '"1.0"' if $rng && $rng->chance(30);
 	return {%$event, json => encode(\%envelope, $rng), data_json => encode($event->{data}, $rng)};
+}
+
+# A report to one meter; sometimes the same again.
+sub make_report {
+	my ($self) = @_;
+	my $rng = $self->{rng};
+	return $rng->pick(@{ $self->{reported} }) if @{ $self->{reported} } && $rng->chance(10);
+	my $def = $rng->pick(@{ $self->{early} });
+	my $data = $self->make_data;
+	delete @$data{ 'value', 'odd key', 'usage', 'geo', 'tags', grep { $data->{$_} eq 'null' } keys %$data };
+	my $report = {
+		id      => 'r' . $self->{next_id}++,
+		meter   => $rng->pick(@$def{qw(key name)}),
+		value   => $rng->chance(3) ? $rng->pick('"12abc"', 'true', '[]') : $self->make_value,
+		subject => $rng->pick(@{ $self->{subjects} }),
+		time    => $rng->chance(97) ? $self->make_time : undef,
+		data    => $data,
+	};
+	push @{ $self->{reported} }, $report;
+	return $report;
+}
+
+sub report_json {
+	my ($report) = @_;
+	my %json = (value => $report->{value}, meterName => $report->{meter}, customerId => quote($report->{subject}));
+	$json{timestamp} = quote(time_text($report->{time})) if defined $report->{time};
+	$json{metadata} = $report->{data} if %{ $report->{data} };
+	return encode(\%json);
 }
 
 # ---------------------------------------------------------------------- steps
@@ -285,14 +318,15 @@ sub make_steps {
 	my ($self) = @_;
 	my $rng = $self->{rng};
 	my @late = @{ $self->{meters} } > 1 && $rng->chance(20) ? ($#{ $self->{meters} }) : ();
+	$self->{early} = [ grep { my $def = $_; !grep { $self->{meters}[$_] == $def } @late } @{ $self->{meters} } ];
 	my @steps = map { { kind => 'meter', meter => $_ } } grep { my $i = $_; !grep { $_ == $i } @late } 0 .. $#{ $self->{meters} };
 	my $budget = $rng->between(15, 90);
 	while ($budget > 0) {
-		my $kind = $rng->pick(qw(ingest ingest ingest ingest inbox_json inbox_columns));
-		my $n = $rng->chance(25) ? 1 : $rng->between(1, 50);
+		my $kind = $rng->pick(qw(ingest ingest ingest ingest inbox_json inbox_columns report));
+		my $n = $rng->chance(25) ? 1 : $rng->between(1, $kind eq 'report' ? 12 : 50);
 		$n = $budget if $n > $budget;
 		$budget -= $n;
-		my $step = { kind => $kind, events => [ map { $self->make_event } 1 .. $n ] };
+		my $step = { kind => $kind, events => [ map { $kind eq 'report' ? $self->make_report : $self->make_event } 1 .. $n ] };
 		if ($rng->chance(10)) {
 
 			# undone, then done again
@@ -336,7 +370,8 @@ sub make_calls {
 
 		# few windows enough, for the oracle's sake
 		my @sizes = grep { $seconds / $SECONDS{$_} < 200 } sort keys %SECONDS;
-		my %call = (meter => $m, from => time_text($from), to => time_text($to));
+		($from, $to) = map { (int(time / 86400) + $_) * 86_400_000_000 } -1, 2 if $rng->chance(3);    # events without a time
+		my %call = (meter => $m, by_id => $rng->chance(20), from => time_text($from), to => time_text($to));
 		$call{window_size} = $rng->pick(@sizes) if @sizes && $rng->chance(65);
 		$call{subject} = $rng->chance(5) ? 'nobody' : $rng->pick(@{ $self->{subjects} }) if $rng->chance(30);
 		$call{group_by} = [ $rng->some(3, @dimensions, 'subject') ] if $rng->chance(50);
