@@ -128,7 +128,7 @@ add_series(MeterBatch *batch, const MeterSeries *series)
 			.hash = series_hash, .match = series_match, .hcxt = batch->context
 		};
 
-		batch->series_index = hash_create("meter batch series", 256, &ctl,
+		batch->series_index = hash_create("meter batch series", 16, &ctl,
 										  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 	}
 	item = hash_search(batch->series_index, &key, HASH_FIND, NULL);
@@ -138,7 +138,7 @@ add_series(MeterBatch *batch, const MeterSeries *series)
 	key = memcpy(palloc(sizeof(MeterSeries)), series, sizeof(MeterSeries));
 	item = hash_search(batch->series_index, &key, HASH_ENTER, &found);
 	item->number = batch->nseries;
-	batch->series = grow(batch->series, batch->nseries, &batch->series_size, sizeof(MeterSeries), 256);
+	batch->series = grow(batch->series, batch->nseries, &batch->series_size, sizeof(MeterSeries), 8);
 	batch->series[batch->nseries] = *series;
 	return batch->nseries++;
 }
@@ -154,7 +154,7 @@ measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter, const 
 	MeterVerdict verdict;
 
 	batch->contributions = grow(batch->contributions, batch->ncontributions,
-								&batch->contributions_size, sizeof(MeterContribution), 1024);
+								&batch->contributions_size, sizeof(MeterContribution), 8);
 	c = &batch->contributions[batch->ncontributions++];
 	memset(c, 0, sizeof(*c));
 	event->ncontributions++;
@@ -227,7 +227,7 @@ meter_ingest_add(MeterIngest *ingest, MeterText raw)
 	MeterError	err;
 
 	CHECK_FOR_INTERRUPTS();
-	batch->events = grow(batch->events, batch->nevents, &batch->events_size, sizeof(MeterEvent), 64);
+	batch->events = grow(batch->events, batch->nevents, &batch->events_size, sizeof(MeterEvent), 8);
 	event = &batch->events[batch->nevents++];
 	memset(event, 0, sizeof(*event));
 	event->ordinal = ++ingest->ordinal;

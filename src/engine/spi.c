@@ -12,6 +12,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 
 /* Prepare a statement the first time it is used. */
 static void
@@ -50,6 +51,80 @@ meter_spi_open(MeterStatement *statement, Datum *values, const char *nulls, bool
 {
 	prepare(statement);
 	return SPI_cursor_open(NULL, statement->plan, values, nulls, read_only);
+}
+
+/* Write an insert's two statements. */
+static void
+make_insert(MeterInsert *insert)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	StringInfoData names;
+	StringInfoData one;
+	StringInfoData many;
+	StringInfoData arrays;
+	StringInfoData aliases;
+
+	initStringInfo(&names);
+	initStringInfo(&one);
+	initStringInfo(&many);
+	initStringInfo(&arrays);
+	initStringInfo(&aliases);
+	for (int c = 0; c < insert->ncolumns; c++)
+	{
+		const MeterColumn *column = &insert->columns[c];
+		const char *comma = c > 0 ? ", " : "";
+		const char *cast = column->cast ? column->cast : "";
+
+		insert->one.types[c] = column->type;
+		insert->many.types[c] = c < insert->nfixed ? column->type : get_array_type(column->type);
+		appendStringInfo(&names, "%s%s", comma, quote_identifier(column->name));
+		appendStringInfo(&one, "%s$%d%s", comma, c + 1, cast);
+		if (c < insert->nfixed)
+			appendStringInfo(&many, "%s$%d%s", comma, c + 1, cast);
+		else
+		{
+			appendStringInfo(&many, "%su.c%d%s", comma, c + 1, cast);
+			comma = c > insert->nfixed ? ", " : "";
+			appendStringInfo(&arrays, "%spg_catalog.unnest($%d)", comma, c + 1);
+			appendStringInfo(&aliases, "%sc%d", comma, c + 1);
+		}
+	}
+	insert->many.sql = psprintf("INSERT INTO %s (%s) SELECT %s FROM ROWS FROM (%s) AS u(%s) %s",
+								insert->table, names.data, many.data, arrays.data,
+								aliases.data, insert->tail);
+	insert->one.sql = psprintf("INSERT INTO %s (%s) VALUES (%s) %s",
+							   insert->table, names.data, one.data, insert->tail);
+	insert->many.nargs = insert->ncolumns;
+	insert->one.nargs = insert->ncolumns;
+	MemoryContextSwitchTo(old);
+}
+
+/* Insert rows; see spi.h. */
+void
+meter_spi_insert(MeterInsert *insert, const Datum *fixed, Datum *columns, bool *nulls, int n)
+{
+	Datum		values[METER_STATEMENT_MAX_ARGS];
+	char		flags[METER_STATEMENT_MAX_ARGS];
+	int			nvarying = insert->ncolumns - insert->nfixed;
+
+	if (insert->one.sql == NULL)
+		make_insert(insert);
+	memset(flags, ' ', sizeof(flags));
+	memcpy(values, fixed, insert->nfixed * sizeof(Datum));
+	for (int v = 0; v < nvarying; v++)
+	{
+		int			c = insert->nfixed + v;
+		bool	   *these = nulls ? nulls + (Size) v * n : NULL;
+
+		if (n > 1)
+			values[c] = meter_spi_array(columns + (Size) v * n, these, n, insert->columns[c].type);
+		else
+		{
+			values[c] = columns[v];
+			flags[c] = these && *these ? 'n' : ' ';
+		}
+	}
+	meter_spi_execute(n > 1 ? &insert->many : &insert->one, values, flags, false);
 }
 
 /* A column of a row of the result. */

@@ -21,6 +21,35 @@ typedef struct MeterStatement
 	SPIPlanPtr	plan;			/* kept for the backend's life */
 } MeterStatement;
 
+/* A column of an insert. */
+typedef struct MeterColumn
+{
+	const char *name;
+	Oid			type;
+	const char *cast;			/* "::int[]", or NULL */
+} MeterColumn;
+
+/*
+ * An INSERT of any number of rows.  The first nfixed columns have one value for
+ * all rows.  One row is inserted by its values, more by arrays: a plan with
+ * arrays takes twice as long to start.
+ */
+typedef struct MeterInsert
+{
+	const char *table;			/* and an alias, where the tail needs one */
+	const char *tail;			/* ON CONFLICT, RETURNING; or "" */
+	int			nfixed;
+	int			ncolumns;
+	MeterColumn columns[METER_STATEMENT_MAX_ARGS];
+	MeterStatement one;			/* made at first use */
+	MeterStatement many;
+} MeterInsert;
+
+/* Insert n rows; varying columns stand one after the other, n values each, and
+ * nulls (which may be NULL) likewise.  SPI_processed tells how many went in. */
+extern void meter_spi_insert(MeterInsert *insert, const Datum *fixed,
+							 Datum *columns, bool *nulls, int n);
+
 /* Run between SPI_connect and SPI_finish; nulls may be NULL. */
 extern void meter_spi_execute(MeterStatement *statement, Datum *values,
 							  const char *nulls, bool read_only);

@@ -36,33 +36,29 @@ void
 meter_event_append(const pg_uuid_t *organization, TimestampTz received_at,
 				   const MeterEventRow *rows, int n)
 {
-	static MeterStatement statement = {
-		"INSERT INTO meter.event"
-		" (organization_id, received_at, \"time\", seq, type, source, id, subject, meter_id, versions, data)"
-		" SELECT $1, $2, u.t, u.q, u.y, u.s, u.i, u.c, u.m, u.v::int[], u.d"
-		" FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), "
-		" pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), "
-		" pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11))"
-		" AS u(t, q, y, s, i, c, m, v, d)",
-		11, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, TEXTARRAYOID,
-			TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, UUIDARRAYOID, TEXTARRAYOID,
-			JSONARRAYOID}
+	static MeterInsert insert = {
+		.table = "meter.event", .tail = "",
+		.nfixed = 2, .ncolumns = 11, .columns = {
+			{"organization_id", UUIDOID}, {"received_at", TIMESTAMPTZOID},
+			{"time", TIMESTAMPTZOID}, {"seq", INT8OID}, {"type", TEXTOID}, {"source", TEXTOID},
+			{"id", TEXTOID}, {"subject", TEXTOID}, {"meter_id", UUIDOID},
+			{"versions", TEXTOID, "::int[]"}, {"data", JSONOID}
+		}
 	};
-	static const Oid types[] = {TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID, TEXTOID,
-		TEXTOID, UUIDOID, TEXTOID, JSONOID};
+	const int	nvarying = insert.ncolumns - insert.nfixed;
 	MemoryContext context;
 	MemoryContext old;
 	Datum	   *columns;
 	bool	   *nulls;
-	Datum		values[11];
+	Datum		fixed[2];
 
 	if (n == 0)
 		return;
 	context = AllocSetContextCreate(CurrentMemoryContext, "meter event append",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	columns = palloc_extended(lengthof(types) * n * sizeof(Datum), MCXT_ALLOC_HUGE);
-	nulls = palloc0(lengthof(types) * n * sizeof(bool));
+	columns = palloc_extended((Size) nvarying * n * sizeof(Datum), MCXT_ALLOC_HUGE);
+	nulls = palloc0((Size) nvarying * n * sizeof(bool));
 	for (int i = 0; i < n; i++)
 	{
 		const MeterEventRow *row = &rows[i];
@@ -78,11 +74,9 @@ meter_event_append(const pg_uuid_t *organization, TimestampTz received_at,
 		columns[7 * n + i] = meter_spi_text(row->versions, &nulls[7 * n + i]);
 		columns[8 * n + i] = meter_spi_text(row->data, &nulls[8 * n + i]);
 	}
-	values[0] = UUIDPGetDatum(organization);
-	values[1] = TimestampTzGetDatum(received_at);
-	for (int c = 0; c < lengthof(types); c++)
-		values[2 + c] = meter_spi_array(columns + c * n, nulls + c * n, n, types[c]);
-	meter_spi_execute(&statement, values, NULL, false);
+	fixed[0] = UUIDPGetDatum(organization);
+	fixed[1] = TimestampTzGetDatum(received_at);
+	meter_spi_insert(&insert, fixed, columns, nulls, n);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }

@@ -75,39 +75,29 @@ key_hash_array(MeterKey **keys, int n)
 static uint64
 insert_keys(const pg_uuid_t *organization, MeterKey **keys, int n)
 {
-	static MeterStatement statement = {
-		"INSERT INTO meter.event_key"
-		" (organization_id, key_hash, probe, space, payload_hash, \"time\", seq, key)"
-		" SELECT $1, u.h, u.p, u.s, u.y, u.t, u.q, u.k"
-		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), "
-		" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), "
-		" pg_catalog.unnest($8)) AS u(h, p, s, y, t, q, k)"
-		" ON CONFLICT DO NOTHING",
-		8, {UUIDOID, UUIDARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8ARRAYOID,
-			TIMESTAMPTZARRAYOID, INT8ARRAYOID, TEXTARRAYOID}
+	static MeterInsert insert = {
+		.table = "meter.event_key", .tail = "ON CONFLICT DO NOTHING",
+		.nfixed = 1, .ncolumns = 8, .columns = {
+			{"organization_id", UUIDOID}, {"key_hash", UUIDOID}, {"probe", INT4OID},
+			{"space", INT4OID}, {"payload_hash", INT8OID}, {"time", TIMESTAMPTZOID},
+			{"seq", INT8OID}, {"key", TEXTOID}
+		}
 	};
-	Datum	   *columns = palloc(6 * n * sizeof(Datum));
-	Datum		values[8];
+	Datum	   *columns = palloc(7 * n * sizeof(Datum));
+	Datum		fixed = UUIDPGetDatum(organization);
 	bool		isnull;
 
 	for (int i = 0; i < n; i++)
 	{
-		columns[i] = Int32GetDatum(keys[i]->probe);
-		columns[n + i] = Int32GetDatum(keys[i]->space);
-		columns[2 * n + i] = Int64GetDatum((int64) keys[i]->payload_hash);
-		columns[3 * n + i] = TimestampTzGetDatum(keys[i]->time);
-		columns[4 * n + i] = Int64GetDatum(keys[i]->seq);
-		columns[5 * n + i] = meter_spi_text(keys[i]->key, &isnull);
+		columns[i] = UUIDPGetDatum((pg_uuid_t *) keys[i]->hash);
+		columns[n + i] = Int32GetDatum(keys[i]->probe);
+		columns[2 * n + i] = Int32GetDatum(keys[i]->space);
+		columns[3 * n + i] = Int64GetDatum((int64) keys[i]->payload_hash);
+		columns[4 * n + i] = TimestampTzGetDatum(keys[i]->time);
+		columns[5 * n + i] = Int64GetDatum(keys[i]->seq);
+		columns[6 * n + i] = meter_spi_text(keys[i]->key, &isnull);
 	}
-	values[0] = UUIDPGetDatum(organization);
-	values[1] = key_hash_array(keys, n);
-	values[2] = meter_spi_array(columns, NULL, n, INT4OID);
-	values[3] = meter_spi_array(columns + n, NULL, n, INT4OID);
-	values[4] = meter_spi_array(columns + 2 * n, NULL, n, INT8OID);
-	values[5] = meter_spi_array(columns + 3 * n, NULL, n, TIMESTAMPTZOID);
-	values[6] = meter_spi_array(columns + 4 * n, NULL, n, INT8OID);
-	values[7] = meter_spi_array(columns + 5 * n, NULL, n, TEXTOID);
-	meter_spi_execute(&statement, values, NULL, false);
+	meter_spi_insert(&insert, &fixed, columns, NULL, n);
 	return SPI_processed;
 }
 

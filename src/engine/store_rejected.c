@@ -23,29 +23,28 @@ void
 meter_rejected_append(const pg_uuid_t *organization, TimestampTz received_at,
 					  const MeterRejectedRow *rows, int n)
 {
-	static MeterStatement statement = {
-		"INSERT INTO meter.rejected_event"
-		" (organization_id, received_at, meter_id, status, code, pointer, message, payload)"
-		" SELECT $1, $2, u.m, u.s, u.c, u.p, u.e, u.d"
-		" FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), "
-		" pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8)) AS u(m, s, c, p, e, d)",
-		8, {UUIDOID, TIMESTAMPTZOID, UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-			TEXTARRAYOID, TEXTARRAYOID, JSONARRAYOID}
+	static MeterInsert insert = {
+		.table = "meter.rejected_event", .tail = "",
+		.nfixed = 2, .ncolumns = 8, .columns = {
+			{"organization_id", UUIDOID}, {"received_at", TIMESTAMPTZOID}, {"meter_id", UUIDOID},
+			{"status", TEXTOID}, {"code", TEXTOID}, {"pointer", TEXTOID}, {"message", TEXTOID},
+			{"payload", JSONOID}
+		}
 	};
-	static const Oid types[] = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONOID};
+	const int	nvarying = insert.ncolumns - insert.nfixed;
 	MemoryContext context;
 	MemoryContext old;
 	Datum	   *columns;
 	bool	   *nulls;
-	Datum		values[8];
+	Datum		fixed[2];
 
 	if (n == 0)
 		return;
 	context = AllocSetContextCreate(CurrentMemoryContext, "meter rejected append",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	columns = palloc(lengthof(types) * n * sizeof(Datum));
-	nulls = palloc0(lengthof(types) * n * sizeof(bool));
+	columns = palloc((Size) nvarying * n * sizeof(Datum));
+	nulls = palloc0((Size) nvarying * n * sizeof(bool));
 	for (int i = 0; i < n; i++)
 	{
 		nulls[i] = rows[i].meter_id == NULL;
@@ -56,11 +55,9 @@ meter_rejected_append(const pg_uuid_t *organization, TimestampTz received_at,
 		columns[4 * n + i] = cstring_datum(rows[i].message, &nulls[4 * n + i]);
 		columns[5 * n + i] = meter_spi_text(rows[i].payload, &nulls[5 * n + i]);
 	}
-	values[0] = UUIDPGetDatum(organization);
-	values[1] = TimestampTzGetDatum(received_at);
-	for (int c = 0; c < lengthof(types); c++)
-		values[2 + c] = meter_spi_array(columns + c * n, nulls + c * n, n, types[c]);
-	meter_spi_execute(&statement, values, NULL, false);
+	fixed[0] = UUIDPGetDatum(organization);
+	fixed[1] = TimestampTzGetDatum(received_at);
+	meter_spi_insert(&insert, fixed, columns, nulls, n);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }

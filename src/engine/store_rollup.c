@@ -21,17 +21,19 @@
 void
 meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas, int n)
 {
-	static MeterStatement statement = {
-		"INSERT INTO meter.rollup AS r (organization_id, series_id, hour, stripe, cells)"
-		" SELECT $1, u.s, u.h, $2, u.c FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5)) AS u(s, h, c)"
-		" ON CONFLICT (organization_id, series_id, hour, stripe)"
+	static MeterInsert insert = {
+		.table = "meter.rollup AS r",
+		.tail = "ON CONFLICT (organization_id, series_id, hour, stripe)"
 		" DO UPDATE SET cells = meter.rollup_cells(r.cells, excluded.cells)",
-		5, {UUIDOID, INT2OID, INT8ARRAYOID, INT4ARRAYOID, BYTEAARRAYOID}
+		.nfixed = 2, .ncolumns = 5, .columns = {
+			{"organization_id", UUIDOID}, {"stripe", INT2OID}, {"series_id", INT8OID},
+			{"hour", INT4OID}, {"cells", BYTEAOID}
+		}
 	};
 	MemoryContext context;
 	MemoryContext old;
 	Datum	   *columns;
-	Datum		values[5];
+	Datum		fixed[2];
 	bool		isnull;
 
 	if (n == 0)
@@ -46,12 +48,9 @@ meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas
 		columns[n + i] = Int32GetDatum(deltas[i].hour);
 		columns[2 * n + i] = meter_spi_text(deltas[i].cells, &isnull);
 	}
-	values[0] = UUIDPGetDatum(organization);
-	values[1] = Int16GetDatum(meter_lock_stripe(organization));
-	values[2] = meter_spi_array(columns, NULL, n, INT8OID);
-	values[3] = meter_spi_array(columns + n, NULL, n, INT4OID);
-	values[4] = meter_spi_array(columns + 2 * n, NULL, n, BYTEAOID);
-	meter_spi_execute(&statement, values, NULL, false);
+	fixed[0] = UUIDPGetDatum(organization);
+	fixed[1] = Int16GetDatum(meter_lock_stripe(organization));
+	meter_spi_insert(&insert, fixed, columns, NULL, n);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }

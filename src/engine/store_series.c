@@ -239,18 +239,16 @@ read_series(const pg_uuid_t *organization, MeterSeries **list, int n)
 static void
 enter_series(const pg_uuid_t *organization, MeterSeries **list, int n)
 {
-	static MeterStatement statement = {
-		"INSERT INTO meter.series (organization_id, stream_id, content_hash, subject, currency, dimensions)"
-		" SELECT $1, u.t, u.h, u.s, u.c, u.d"
-		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), "
-		" pg_catalog.unnest($5), pg_catalog.unnest($6)) AS u(t, h, s, c, d)"
-		" RETURNING series_id",
-		6, {UUIDOID, INT4ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONARRAYOID}
+	static MeterInsert insert = {
+		.table = "meter.series", .tail = "RETURNING series_id",
+		.nfixed = 1, .ncolumns = 6, .columns = {
+			{"organization_id", UUIDOID}, {"stream_id", INT4OID}, {"content_hash", INT8OID},
+			{"subject", TEXTOID}, {"currency", TEXTOID}, {"dimensions", JSONOID}
+		}
 	};
-	static const Oid types[] = {INT4OID, INT8OID, TEXTOID, TEXTOID, JSONOID};
-	Datum	   *columns = palloc(lengthof(types) * n * sizeof(Datum));
-	bool	   *nulls = palloc0(lengthof(types) * n * sizeof(bool));
-	Datum		values[6];
+	Datum	   *columns = palloc(5 * n * sizeof(Datum));
+	bool	   *nulls = palloc0(5 * n * sizeof(bool));
+	Datum		fixed = UUIDPGetDatum(organization);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -262,10 +260,7 @@ enter_series(const pg_uuid_t *organization, MeterSeries **list, int n)
 		columns[3 * n + i] = meter_spi_text(s->currency, &nulls[3 * n + i]);
 		columns[4 * n + i] = meter_spi_text(s->dimensions, &nulls[4 * n + i]);
 	}
-	values[0] = UUIDPGetDatum(organization);
-	for (int c = 0; c < lengthof(types); c++)
-		values[1 + c] = meter_spi_array(columns + c * n, nulls + c * n, n, types[c]);
-	meter_spi_execute(&statement, values, NULL, false);
+	meter_spi_insert(&insert, &fixed, columns, nulls, n);
 	entered = true;
 	for (int i = 0; i < n; i++)
 	{
