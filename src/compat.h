@@ -18,6 +18,11 @@
 #define METER_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* 18 has pg_noreturn in its place, which may only stand in front. */
+#ifndef pg_attribute_noreturn
+#define pg_attribute_noreturn() __attribute__((noreturn))
+#endif
+
 #ifndef HAVE_INT128
 #error "meter needs a compiler with a 128-bit integer type"
 #endif
