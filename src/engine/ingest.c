@@ -146,6 +146,14 @@ add_series(MeterBatch *batch, const MeterSeries *series)
 	return batch->nseries++;
 }
 
+/* Without an id only a meter's own key can tell an event from its retry. */
+static void
+missing_id(MeterError *err)
+{
+	meter_error_set(err, "MISSING_ID", "an event needs an id, unless a meter has a dedup_key_path");
+	meter_error_prepend(err, "id", 2);
+}
+
 /* What the event is to one meter that listens. */
 static void
 measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter, const MeterPlan *plan)
@@ -168,6 +176,11 @@ measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter, const 
 	if (verdict == METER_COUNTED &&
 		!meter_measure_series(plan, &batch->doc, batch->data, event->subject, &series, &err))
 		verdict = METER_REJECTED;
+	if (verdict == METER_COUNTED && event->id.data == NULL && plan->dedup_path == NULL)
+	{
+		missing_id(&err);
+		verdict = METER_REJECTED;
+	}
 	switch (verdict)
 	{
 		case METER_COUNTED:
@@ -209,8 +222,7 @@ measure_event(MeterBatch *batch, int event_number)
 	{
 		MeterError	err;
 
-		meter_error_set(&err, "MISSING_ID", "an event needs an id, unless a meter has a dedup_key_path");
-		meter_error_prepend(&err, "id", 2);
+		missing_id(&err);
 		event->error = meter_batch_error(&err);
 		event->status = METER_STATUS_REJECTED;
 		event->ncontributions = 0;

@@ -8,20 +8,26 @@
  * the second insert waits for the first one's transaction.  Keys are inserted
  * in hash order, so that two batches cannot deadlock.
  *
- * A batch is one INSERT ... ON CONFLICT DO NOTHING.  Only when fewer rows went
+ * A batch is one INSERT: a plain one where all keys are expected to be new, else
+ * one with ON CONFLICT DO NOTHING.  Only when fewer rows went
  * in than were asked for does a second statement read what was there; a row
  * that carries this event's own arrival number is the one just inserted.
  */
 #include "engine/store.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "engine/spi.h"
+
+/* Fewer keys are not worth a subtransaction. */
+#define OPTIMISTIC_KEYS 50
 
 static void
 hash_key(MeterKey *key)
@@ -71,18 +77,24 @@ key_hash_array(MeterKey **keys, int n)
 	return meter_spi_array(values, NULL, n, UUIDOID);
 }
 
-/* Insert what is not there; returns how many rows went in. */
+#define KEY_COLUMNS \
+	.nfixed = 1, .ncolumns = 8, .columns = { \
+		{"organization_id", UUIDOID}, {"key_hash", UUIDOID}, {"probe", INT4OID}, \
+		{"space", INT4OID}, {"payload_hash", INT8OID}, {"time", TIMESTAMPTZOID}, \
+		{"seq", INT8OID}, {"key", TEXTOID} \
+	}
+
+static MeterInsert insert_absent = {
+	.table = "meter.event_key", .tail = "ON CONFLICT DO NOTHING", KEY_COLUMNS
+};
+static MeterInsert insert_all = {
+	.table = "meter.event_key", .tail = "", KEY_COLUMNS
+};
+
+/* Insert keys by one of the two statements; returns how many rows went in. */
 static uint64
-insert_keys(const pg_uuid_t *organization, MeterKey **keys, int n)
+insert_keys(MeterInsert *insert, const pg_uuid_t *organization, MeterKey **keys, int n)
 {
-	static MeterInsert insert = {
-		.table = "meter.event_key", .tail = "ON CONFLICT DO NOTHING",
-		.nfixed = 1, .ncolumns = 8, .columns = {
-			{"organization_id", UUIDOID}, {"key_hash", UUIDOID}, {"probe", INT4OID},
-			{"space", INT4OID}, {"payload_hash", INT8OID}, {"time", TIMESTAMPTZOID},
-			{"seq", INT8OID}, {"key", TEXTOID}
-		}
-	};
 	Datum	   *columns = palloc(7 * n * sizeof(Datum));
 	Datum		fixed = UUIDPGetDatum(organization);
 	bool		isnull;
@@ -97,8 +109,48 @@ insert_keys(const pg_uuid_t *organization, MeterKey **keys, int n)
 		columns[5 * n + i] = Int64GetDatum(keys[i]->seq);
 		columns[6 * n + i] = meter_spi_text(keys[i]->key, &isnull);
 	}
-	meter_spi_insert(&insert, &fixed, columns, NULL, n);
+	meter_spi_insert(insert, &fixed, columns, NULL, n);
 	return SPI_processed;
+}
+
+/*
+ * Insert keys that are all expected to be new.  ON CONFLICT looks into the index
+ * before it inserts, and so goes down it twice; a plain INSERT goes once, but
+ * fails whole where a key is there.  Failing is confined to a subtransaction,
+ * which a small batch cannot pay for.  Returns false, with nothing inserted,
+ * where a key was there.
+ */
+static bool
+insert_expected(const pg_uuid_t *organization, MeterKey **keys, int n)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool inserted = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		(void) insert_keys(&insert_all, organization, keys, n);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
+			PG_RE_THROW();
+		FlushErrorState();
+		FreeErrorData(error);
+		RollbackAndReleaseCurrentSubTransaction();
+		inserted = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return inserted;
 }
 
 /*
@@ -187,14 +239,22 @@ sort_keys(MeterKey *keys, int n)
 static void
 claim_distinct(const pg_uuid_t *organization, MeterKey **keys, int n)
 {
+	static bool expect_new = true;	/* as the last batch was */
 	bool	   *settled = palloc(n * sizeof(bool));
 
+	if (expect_new && n >= OPTIMISTIC_KEYS)
+	{
+		expect_new = insert_expected(organization, keys, n);
+		if (expect_new)
+			return;
+	}
 	while (n > 0)
 	{
 		int			kept = 0;
 
 		CHECK_FOR_INTERRUPTS();
-		if (insert_keys(organization, keys, n) == n)
+		expect_new = insert_keys(&insert_absent, organization, keys, n) == n;
+		if (expect_new)
 			return;
 		/* some were there; those not even there now had another text */
 		read_keys(organization, keys, n, true, settled);
