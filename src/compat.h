@@ -23,13 +23,6 @@
 #define pg_attribute_noreturn() __attribute__((noreturn))
 #endif
 
-/* A small number no other live backend has. */
-#if PG_VERSION_NUM >= 170000
-#define METER_BACKEND_NUMBER MyProcNumber
-#else
-#define METER_BACKEND_NUMBER MyBackendId
-#endif
-
 #ifndef HAVE_INT128
 #error "meter needs a compiler with a 128-bit integer type"
 #endif

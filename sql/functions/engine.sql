@@ -1,8 +1,3 @@
-CREATE FUNCTION meter.rollup_cells(bytea, bytea) RETURNS bytea
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-	AS 'MODULE_PATHNAME', 'meter_rollup_cells';
-COMMENT ON FUNCTION meter.rollup_cells(bytea, bytea) IS 'The cells of two rollup rows in one, those of the same version and quarter merged. Errors: XX001 damaged cells. Source: internal.';
-
 -- The engine's statements reach its tables by their indexes. A plan made while
 -- a table was small must not scan it when it has grown, and compiling a plan
 -- takes longer than running it.

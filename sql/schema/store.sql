@@ -105,21 +105,31 @@ BEGIN
 	COMMENT ON COLUMN meter.series.currency IS 'ISO 4217 code.';
 	COMMENT ON COLUMN meter.series.dimensions IS 'Dimension values in their one spelling.';
 
+	CREATE SEQUENCE IF NOT EXISTS meter.rollup_page_seq;
+	COMMENT ON SEQUENCE meter.rollup_page_seq IS 'Numbers of rollup pages.';
+
+	-- The key serves both sides: readers look for a series on some days, the
+	-- writer that merges pages for a level of them.
 	CREATE TABLE IF NOT EXISTS meter.rollup (
 		organization_id uuid NOT NULL,
-		series_id bigint NOT NULL,
-		hour int NOT NULL,
-		stripe smallint NOT NULL,
-		cells bytea NOT NULL,
-		PRIMARY KEY (organization_id, series_id, hour, stripe)
-	) WITH (fillfactor = 85);
-	ALTER TABLE meter.rollup ALTER COLUMN cells SET STORAGE MAIN;
-	COMMENT ON TABLE meter.rollup IS 'Usage states by series and hour; a row holds those of every version, by quarter of an hour.';
+		day int NOT NULL,
+		level smallint NOT NULL,
+		series_max bigint NOT NULL,
+		series_min bigint NOT NULL,
+		page_id bigint NOT NULL DEFAULT nextval('meter.rollup_page_seq'),
+		entries bytea NOT NULL,
+		PRIMARY KEY (organization_id, day, level, series_max, series_min, page_id)
+	) WITH (toast_tuple_target = 8160);
+	-- Pages are small enough to stay in the table, and too dense to compress.
+	ALTER TABLE meter.rollup ALTER COLUMN entries SET STORAGE MAIN;
+	COMMENT ON TABLE meter.rollup IS 'Usage states by series and hour, in sorted pages of one day; only appended to, and merged.';
 	COMMENT ON COLUMN meter.rollup.organization_id IS 'The tenant.';
-	COMMENT ON COLUMN meter.rollup.series_id IS 'The series.';
-	COMMENT ON COLUMN meter.rollup.hour IS 'Hours since 2000-01-01 00:00 UTC.';
-	COMMENT ON COLUMN meter.rollup.stripe IS 'Stripe: transactions open at the same time write different ones.';
-	COMMENT ON COLUMN meter.rollup.cells IS 'The states (see meter.rollup_cells).';
+	COMMENT ON COLUMN meter.rollup.day IS 'Days since 2000-01-01 UTC.';
+	COMMENT ON COLUMN meter.rollup.level IS 'How often the page''s entries were merged, 0 to 3.';
+	COMMENT ON COLUMN meter.rollup.series_max IS 'The last series on the page.';
+	COMMENT ON COLUMN meter.rollup.series_min IS 'The first series on the page.';
+	COMMENT ON COLUMN meter.rollup.page_id IS 'The page''s number.';
+	COMMENT ON COLUMN meter.rollup.entries IS 'The states.';
 
 	CREATE SEQUENCE IF NOT EXISTS meter.rejected_event_seq;
 	COMMENT ON SEQUENCE meter.rejected_event_seq IS 'Numbers of rejections.';

@@ -9,43 +9,15 @@
  */
 #include "engine/cells.h"
 
-#include "fmgr.h"
-#include "utils/memutils.h"
-
-static void
-put_varint(StringInfo buf, uint32 value)
-{
-	while (value >= 0x80)
-	{
-		appendStringInfoCharMacro(buf, (char) (value | 0x80));
-		value >>= 7;
-	}
-	appendStringInfoCharMacro(buf, (char) value);
-}
-
-static bool
-get_varint(MeterText *rest, uint32 *value)
-{
-	*value = 0;
-	for (int shift = 0; shift < 32 && rest->len > 0; shift += 7)
-	{
-		unsigned char c = *rest->data++;
-
-		rest->len--;
-		*value |= (uint32) (c & 0x7F) << shift;
-		if (c < 0x80)
-			return true;
-	}
-	return false;
-}
+#include "values/varint.h"
 
 /* Append a packed state as a cell. */
 static void
 append_packed(StringInfo buf, const MeterCell *cell)
 {
-	put_varint(buf, (uint32) cell->version_id);
+	meter_varint_put(buf, (uint32) cell->version_id);
 	appendStringInfoCharMacro(buf, (char) (cell->profile << 2 | cell->quarter));
-	put_varint(buf, cell->len);
+	meter_varint_put(buf, cell->len);
 	appendBinaryStringInfo(buf, cell->state, cell->len);
 }
 
@@ -69,23 +41,23 @@ meter_cell_append(StringInfo buf, int32 version_id, uint8 profile, uint8 quarter
 bool
 meter_cell_next(MeterText *rest, MeterCell *cell)
 {
-	uint32		version;
-	uint32		len;
+	uint64		version;
+	uint64		len;
 
 	if (rest->len == 0)
 		return false;
-	if (get_varint(rest, &version) && rest->len > 0)
+	if (meter_varint_get(rest, &version) && rest->len > 0)
 	{
 		unsigned char tag = *rest->data++;
 
 		rest->len--;
-		if (get_varint(rest, &len) && len <= (uint32) rest->len)
+		if (meter_varint_get(rest, &len) && len <= (uint64) rest->len)
 		{
 			cell->version_id = (int32) version;
 			cell->profile = tag >> 2;
 			cell->quarter = tag & 3;
 			cell->state = rest->data;
-			cell->len = len;
+			cell->len = (int) len;
 			rest->data += len;
 			rest->len -= len;
 			return true;
@@ -106,28 +78,17 @@ cell_cmp(const MeterCell *a, const MeterCell *b)
 	return a->quarter - b->quarter;
 }
 
-PG_FUNCTION_INFO_V1(meter_rollup_cells);
-
-/*
- * meter.rollup_cells(bytea, bytea): both in one, cells of the same version,
- * profile and quarter merged.
- */
-Datum
-meter_rollup_cells(PG_FUNCTION_ARGS)
+/* The cells of both in one; see cells.h. */
+MeterText
+meter_cells_merge(MeterText a, MeterText b)
 {
-	bytea	   *a = PG_GETARG_BYTEA_PP(0);
-	bytea	   *b = PG_GETARG_BYTEA_PP(1);
-	MeterText	arest = {VARDATA_ANY(a), VARSIZE_ANY_EXHDR(a)};
-	MeterText	brest = {VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b)};
 	MeterCell	acell,
 				bcell;
-	bool		amore = meter_cell_next(&arest, &acell);
-	bool		bmore = meter_cell_next(&brest, &bcell);
+	bool		amore = meter_cell_next(&a, &acell);
+	bool		bmore = meter_cell_next(&b, &bcell);
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	enlargeStringInfo(&buf, VARHDRSZ);
-	buf.len = VARHDRSZ;
 	while (amore || bmore)
 	{
 		int			cmp = !amore ? 1 : !bmore ? -1 : cell_cmp(&acell, &bcell);
@@ -142,10 +103,9 @@ meter_rollup_cells(PG_FUNCTION_ARGS)
 		else
 			append_packed(&buf, cmp < 0 ? &acell : &bcell);
 		if (cmp <= 0)
-			amore = meter_cell_next(&arest, &acell);
+			amore = meter_cell_next(&a, &acell);
 		if (cmp >= 0)
-			bmore = meter_cell_next(&brest, &bcell);
+			bmore = meter_cell_next(&b, &bcell);
 	}
-	SET_VARSIZE(buf.data, buf.len);
-	PG_RETURN_BYTEA_P(buf.data);
+	return (MeterText) {buf.data, buf.len};
 }

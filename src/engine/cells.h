@@ -21,6 +21,10 @@ typedef struct MeterCell
 extern void meter_cell_append(StringInfo buf, int32 version_id, uint8 profile,
 							  uint8 quarter, const MeterState *state);
 
+/* The cells of both, those of the same version, profile and quarter merged;
+ * palloc'd. */
+extern MeterText meter_cells_merge(MeterText a, MeterText b);
+
 /* The next cell; false at the end.  Raises XX001 on bytes that are no cells. */
 extern bool meter_cell_next(MeterText *rest, MeterCell *cell);
 

@@ -9,8 +9,8 @@
  *	  append	events; merge rollups; keep rejections
  *
  * Locks, in order: definitions shared (locks.h), keys (unique index, sorted),
- * a stripe (locks.h; never waited for).  All are held to the end of the
- * caller's transaction, and all that is written is part of it.
+ * rollup pages to be merged (never waited for).  All are held to the end of
+ * the caller's transaction, and all that is written is part of it.
  */
 #include "engine/ingest.h"
 

@@ -1,100 +1,304 @@
 /*
  * store_rollup.c
- *		The rollup store: usage states by series, hour and stripe.
+ *		The rollup store: usage states by series and hour, log-structured.
  *
- * A transaction writes rows of one stripe, its own (locks.h), so that it
- * waits for nobody; readers merge the stripes.
+ * A batch is sorted and appended as one or a few pages (rollup_page.h) a day;
+ * nothing is updated, so transactions wait for nobody and write little.  Pages
+ * have levels.  Most batches append at level 0.  One in FANOUT takes the day's
+ * pages of level 0 away, merges them with its own entries and appends the
+ * result at level 1; one in FANOUT * FANOUT also takes level 1, and so on.  So
+ * each level holds about FANOUT runs, an entry is rewritten once a level, and
+ * nobody has to count.  At the last level only pages that are not full yet are
+ * taken again.
+ *
+ * What one transaction takes away is locked by it (SKIP LOCKED: another one
+ * takes what is left), and a reader's snapshot sees either the old pages or
+ * the new one.  A transaction that keeps one snapshot takes nothing: pages
+ * taken by others since would fail it.
  */
 #include "engine/store.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "engine/locks.h"
+#include "engine/rollup_page.h"
 #include "engine/spi.h"
 
-#define SCAN_BATCH 1000
+#define FANOUT 8
+#define LAST_LEVEL 3
+#define SCAN_BATCH 100
+
+/* Up to so many series are probed one by one, up to so many days likewise. */
+#define PROBE_SERIES 32
+#define PROBE_DAYS 400
+
+#define LEVELS "'{0,1,2,3}'::smallint[]"
+
+static inline int32
+day_of(int32 hour)
+{
+	return hour / 24 - (hour % 24 < 0);
+}
+
+/* How many levels this batch takes away. */
+static int
+choose_level(void)
+{
+	int			level = 0;
+
+	if (IsolationUsesXactSnapshot())
+		return 0;
+	while (level < LAST_LEVEL && pg_prng_uint64(&pg_global_prng_state) % FANOUT == 0)
+		level++;
+	return level;
+}
+
+/* Take the days' pages below a level away; their entries join the list. */
+static int
+take_pages(const pg_uuid_t *organization, Datum *days, int ndays, int level,
+		   MeterRollupDelta **deltas, int n)
+{
+	static MeterStatement statement = {
+		"DELETE FROM meter.rollup AS r WHERE r.ctid = ANY (ARRAY("
+		" SELECT p.ctid FROM meter.rollup AS p"
+		" WHERE p.organization_id = $1 AND p.day = ANY ($2) AND p.level = ANY (" LEVELS ")"
+		" AND (p.level < $3 OR p.level = $3 AND pg_catalog.octet_length(p.entries) < $4)"
+		" FOR UPDATE SKIP LOCKED))"
+		" RETURNING r.day, r.entries",
+		4, {UUIDOID, INT4ARRAYOID, INT2OID, INT4OID}
+	};
+	Datum		values[4];
+	int			size = n;
+
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = meter_spi_array(days, NULL, ndays, INT4OID);
+	values[2] = Int16GetDatum(level);
+	values[3] = Int32GetDatum(level == LAST_LEVEL ? METER_ROLLUP_PAGE_BYTES / 2 : 0);
+	meter_spi_execute(&statement, values, NULL, false);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		isnull;
+		int32		day = DatumGetInt32(meter_spi_value(row, 1, &isnull));
+		MeterText	rest = meter_spi_get_text(row, 2);
+		MeterRollupDelta entry;
+		int64		series = 0;
+
+		while (meter_rollup_next(&rest, day, &series, &entry))
+		{
+			if (n >= size)
+			{
+				size *= 2;
+				*deltas = repalloc_huge(*deltas, size * sizeof(MeterRollupDelta));
+			}
+			(*deltas)[n++] = entry;
+		}
+	}
+	/* the entries point into SPI's tuples, which stay until SPI_finish */
+	return meter_rollup_combine(*deltas, n);
+}
+
+static void
+append_pages(const pg_uuid_t *organization, int level, const MeterRollupPage *pages, int n)
+{
+	static MeterInsert insert = {
+		.table = "meter.rollup", .tail = "",
+		.nfixed = 2, .ncolumns = 6, .columns = {
+			{"organization_id", UUIDOID}, {"level", INT2OID}, {"day", INT4OID},
+			{"series_min", INT8OID}, {"series_max", INT8OID}, {"entries", BYTEAOID}
+		}
+	};
+	Datum	   *columns = palloc(4 * n * sizeof(Datum));
+	Datum		fixed[2];
+	bool		isnull;
+
+	for (int i = 0; i < n; i++)
+	{
+		columns[i] = Int32GetDatum(pages[i].day);
+		columns[n + i] = Int64GetDatum(pages[i].series_min);
+		columns[2 * n + i] = Int64GetDatum(pages[i].series_max);
+		columns[3 * n + i] = meter_spi_text(pages[i].entries, &isnull);
+	}
+	fixed[0] = UUIDPGetDatum(organization);
+	fixed[1] = Int16GetDatum(level);
+	meter_spi_insert(&insert, fixed, columns, NULL, n);
+}
 
 /* Merge deltas; see store.h. */
 void
 meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas, int n)
 {
-	static MeterInsert insert = {
-		.table = "meter.rollup AS r",
-		.tail = "ON CONFLICT (organization_id, series_id, hour, stripe)"
-		" DO UPDATE SET cells = meter.rollup_cells(r.cells, excluded.cells)",
-		.nfixed = 2, .ncolumns = 5, .columns = {
-			{"organization_id", UUIDOID}, {"stripe", INT2OID}, {"series_id", INT8OID},
-			{"hour", INT4OID}, {"cells", BYTEAOID}
-		}
-	};
 	MemoryContext context;
 	MemoryContext old;
-	Datum	   *columns;
-	Datum		fixed[2];
-	bool		isnull;
+	MeterRollupDelta *list;
+	MeterRollupPage *pages = NULL;
+	Datum	   *days;
+	int			ndays = 0;
+	int			npages = 0;
+	int			size = 0;
+	int			level = choose_level();
 
 	if (n == 0)
 		return;
 	context = AllocSetContextCreate(CurrentMemoryContext, "meter rollup merge",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	columns = palloc(3 * n * sizeof(Datum));
+	list = memcpy(palloc(n * sizeof(MeterRollupDelta)), deltas, n * sizeof(MeterRollupDelta));
+	n = meter_rollup_combine(list, n);
+	days = palloc(n * sizeof(Datum));
 	for (int i = 0; i < n; i++)
 	{
-		columns[i] = Int64GetDatum(deltas[i].series_id);
-		columns[n + i] = Int32GetDatum(deltas[i].hour);
-		columns[2 * n + i] = meter_spi_text(deltas[i].cells, &isnull);
+		if (i == 0 || day_of(list[i].hour) != day_of(list[i - 1].hour))
+			days[ndays++] = Int32GetDatum(day_of(list[i].hour));
 	}
-	fixed[0] = UUIDPGetDatum(organization);
-	fixed[1] = Int16GetDatum(meter_lock_stripe(organization));
-	meter_spi_insert(&insert, fixed, columns, NULL, n);
+	if (level > 0)
+		n = take_pages(organization, days, ndays, level, &list, n);
+	for (int i = 0; i < n;)
+	{
+		int			first = i;
+		int32		day = day_of(list[i].hour);
+
+		while (i < n && day_of(list[i].hour) == day)
+			i++;
+		npages = meter_rollup_cut(day, list + first, i - first, &pages, npages, &size);
+	}
+	append_pages(organization, level, pages, npages);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }
+
+static int
+id_cmp(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* What a scan looks for. */
+typedef struct RollupScan
+{
+	const int64 *ids;			/* sorted */
+	int			n;
+	int32		from;			/* hours */
+	int32		to;
+	MeterRollupVisit visit;
+	void	   *arg;
+} RollupScan;
+
+/* Visit what a page holds of the ids. */
+static void
+visit_page(const RollupScan *scan, int32 day, MeterText rest)
+{
+	MeterRollupDelta entry;
+	int64		series = 0;
+	int			at = 0;
+
+	/* entries and ids are both sorted */
+	while (meter_rollup_next(&rest, day, &series, &entry))
+	{
+		while (at < scan->n && scan->ids[at] < entry.series_id)
+			at++;
+		if (at == scan->n)
+			return;
+		if (scan->ids[at] == entry.series_id && entry.hour >= scan->from && entry.hour < scan->to)
+			scan->visit(scan->arg, entry.series_id, entry.hour, entry.cells);
+	}
+}
+
+/* Visit the rows of a statement: a series (0 for any), a day, a page. */
+static void
+scan_pages(MeterStatement *statement, Datum *values, const RollupScan *scan)
+{
+	Portal		portal = meter_spi_open(statement, values, NULL, true);
+	uint64		rows;
+
+	do
+	{
+		SPITupleTable *table;
+
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(portal, true, SCAN_BATCH);
+		rows = SPI_processed;
+		table = SPI_tuptable;
+		for (uint64 r = 0; r < rows; r++)
+		{
+			bool		isnull;
+			int64		id = DatumGetInt64(meter_spi_value(r, 1, &isnull));
+			int32		day = DatumGetInt32(meter_spi_value(r, 2, &isnull));
+			MeterText	entries = meter_spi_get_text(r, 3);
+
+			if (id == 0)
+				visit_page(scan, day, entries);
+			else
+			{
+				RollupScan	one = *scan;
+
+				one.ids = &id;
+				one.n = 1;
+				visit_page(&one, day, entries);
+			}
+		}
+		SPI_freetuptable(table);
+	} while (rows == SCAN_BATCH);
+	SPI_cursor_close(portal);
+}
+
+#define PROBE_SELECT(days) \
+	"SELECT u.id, r.day, r.entries FROM pg_catalog.unnest($2) AS u(id)," \
+	" LATERAL (SELECT p.day, p.entries FROM meter.rollup AS p" \
+	" WHERE p.organization_id = $1 AND " days " AND p.level = ANY (" LEVELS ")" \
+	" AND p.series_max >= u.id AND p.series_min <= u.id OFFSET 0) AS r"
 
 /* Visit the rollups of some series; see store.h. */
 void
 meter_rollup_scan(const pg_uuid_t *organization, const int64 *series, int n,
 				  int32 from, int32 to, MeterRollupVisit visit, void *arg)
 {
-	static MeterStatement statement = {
-		"SELECT r.series_id, r.hour, r.cells FROM meter.rollup AS r"
-		" WHERE r.organization_id = $1 AND r.series_id = ANY ($2) AND r.hour >= $3 AND r.hour < $4",
-		4, {UUIDOID, INT8ARRAYOID, INT4OID, INT4OID}
+	static MeterStatement probe_days = {
+		PROBE_SELECT("p.day = ANY ($3)"), 3, {UUIDOID, INT8ARRAYOID, INT4ARRAYOID}
 	};
-	Datum	   *ids = palloc_extended(Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+	static MeterStatement probe_range = {
+		PROBE_SELECT("p.day >= $3 AND p.day <= $4"), 4, {UUIDOID, INT8ARRAYOID, INT4OID, INT4OID}
+	};
+	static MeterStatement all = {
+		"SELECT 0::bigint, p.day, p.entries FROM meter.rollup AS p"
+		" WHERE p.organization_id = $1 AND p.day >= $2 AND p.day <= $3",
+		3, {UUIDOID, INT4OID, INT4OID}
+	};
+	int64	   *ids;
+	RollupScan	scan = {.n = n, .from = from, .to = to, .visit = visit, .arg = arg};
 	Datum		values[4];
-	Portal		portal;
-	uint64		rows;
+	int32		first = day_of(from);
+	int32		last = day_of(to - 1);
 
 	if (n == 0 || from >= to)
 		return;
-	for (int i = 0; i < n; i++)
-		ids[i] = Int64GetDatum(series[i]);
+	scan.ids = ids = memcpy(palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE), series, n * sizeof(int64));
+	qsort(ids, n, sizeof(int64), id_cmp);
 	values[0] = UUIDPGetDatum(organization);
-	values[1] = meter_spi_array(ids, NULL, n, INT8OID);
-	values[2] = Int32GetDatum(from);
-	values[3] = Int32GetDatum(to);
-	portal = meter_spi_open(&statement, values, NULL, true);
-	do
+	if (n > PROBE_SERIES)
 	{
-		CHECK_FOR_INTERRUPTS();
-		SPI_cursor_fetch(portal, true, SCAN_BATCH);
-		rows = SPI_processed;
-		for (uint64 r = 0; r < rows; r++)
-		{
-			bool		isnull;
-			int64		series_id = DatumGetInt64(meter_spi_value(r, 1, &isnull));
-			int32		hour = DatumGetInt32(meter_spi_value(r, 2, &isnull));
-			bytea	   *cells = DatumGetByteaPP(meter_spi_value(r, 3, &isnull));
+		values[1] = Int32GetDatum(first);
+		values[2] = Int32GetDatum(last);
+		scan_pages(&all, values, &scan);
+	}
+	else
+	{
+		bool		probed = (int64) last - first < PROBE_DAYS;
+		Datum	   *list = palloc(Max(n, PROBE_DAYS) * sizeof(Datum));
 
-			visit(arg, series_id, hour,
-				  (MeterText) {VARDATA_ANY(cells), VARSIZE_ANY_EXHDR(cells)});
-		}
-		SPI_freetuptable(SPI_tuptable);
-	} while (rows == SCAN_BATCH);
-	SPI_cursor_close(portal);
+		for (int i = 0; i < n; i++)
+			list[i] = Int64GetDatum(ids[i]);
+		values[1] = meter_spi_array(list, NULL, n, INT8OID);
+		for (int32 day = first; probed && day <= last; day++)
+			list[day - first] = Int32GetDatum(day);
+		values[2] = probed ? meter_spi_array(list, NULL, last - first + 1, INT4OID) : Int32GetDatum(first);
+		values[3] = Int32GetDatum(last);
+		scan_pages(probed ? &probe_days : &probe_range, values, &scan);
+	}
 }

@@ -1,0 +1,120 @@
+/*
+ * rollup_page.c
+ *		Pages of rollup entries.
+ *
+ * An entry is: its series less the one before it (varint), its hour of the day
+ * (one byte), the length of its cells (varint), its cells.
+ */
+#include "engine/rollup_page.h"
+
+#include "lib/stringinfo.h"
+#include "utils/memutils.h"
+
+#include "engine/cells.h"
+#include "values/varint.h"
+
+#define HOURS 24
+
+/* The day an hour belongs to. */
+static inline int32
+day_of(int32 hour)
+{
+	return hour / HOURS - (hour % HOURS < 0);
+}
+
+/* Cut sorted entries into pages; see rollup_page.h. */
+int
+meter_rollup_cut(int32 day, const MeterRollupDelta *deltas, int n,
+				 MeterRollupPage **pages, int npages, int *size)
+{
+	for (int i = 0; i < n;)
+	{
+		StringInfoData buf;
+		MeterRollupPage *page;
+		int64		series = 0;
+
+		if (npages >= *size)
+		{
+			*size = Max(*size * 2, 16);
+			*pages = *pages ? repalloc_huge(*pages, *size * sizeof(MeterRollupPage)) :
+				palloc(*size * sizeof(MeterRollupPage));
+		}
+		page = &(*pages)[npages++];
+		page->day = day;
+		page->series_min = deltas[i].series_id;
+		initStringInfo(&buf);
+		while (i < n && (buf.len == 0 || buf.len + deltas[i].cells.len < METER_ROLLUP_PAGE_BYTES))
+		{
+			meter_varint_put(&buf, (uint64) (deltas[i].series_id - series));
+			appendStringInfoCharMacro(&buf, (char) (deltas[i].hour - day * HOURS));
+			meter_varint_put(&buf, deltas[i].cells.len);
+			appendBinaryStringInfo(&buf, deltas[i].cells.data, deltas[i].cells.len);
+			series = deltas[i++].series_id;
+		}
+		page->series_max = series;
+		page->entries = (MeterText) {buf.data, buf.len};
+	}
+	return npages;
+}
+
+/* The next entry of a page; see rollup_page.h. */
+bool
+meter_rollup_next(MeterText *rest, int32 day, int64 *series, MeterRollupDelta *entry)
+{
+	uint64		step;
+	uint64		len;
+
+	if (rest->len == 0)
+		return false;
+	if (meter_varint_get(rest, &step) && rest->len > 0)
+	{
+		int			hour = (unsigned char) *rest->data++;
+
+		rest->len--;
+		if (hour < HOURS && meter_varint_get(rest, &len) && len <= (uint64) rest->len)
+		{
+			*series += (int64) step;
+			entry->series_id = *series;
+			entry->hour = day * HOURS + hour;
+			entry->cells = (MeterText) {rest->data, (int) len};
+			rest->data += len;
+			rest->len -= len;
+			return true;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("rollup page is damaged")));
+}
+
+static int
+delta_cmp(const void *pa, const void *pb)
+{
+	const MeterRollupDelta *a = pa;
+	const MeterRollupDelta *b = pb;
+	int32		aday = day_of(a->hour);
+	int32		bday = day_of(b->hour);
+
+	if (aday != bday)
+		return aday < bday ? -1 : 1;
+	if (a->series_id != b->series_id)
+		return a->series_id < b->series_id ? -1 : 1;
+	return a->hour < b->hour ? -1 : a->hour > b->hour;
+}
+
+/* Sort and merge; see rollup_page.h. */
+int
+meter_rollup_combine(MeterRollupDelta *deltas, int n)
+{
+	int			kept = 0;
+
+	qsort(deltas, n, sizeof(MeterRollupDelta), delta_cmp);
+	for (int i = 0; i < n; i++)
+	{
+		if (kept > 0 && delta_cmp(&deltas[kept - 1], &deltas[i]) == 0)
+			deltas[kept - 1].cells = meter_cells_merge(deltas[kept - 1].cells, deltas[i].cells);
+		else
+			deltas[kept++] = deltas[i];
+	}
+	return kept;
+}
