@@ -68,8 +68,11 @@ reset_batch(MeterIngest *ingest)
 
 	MemoryContextReset(batch->context);
 	memset(&batch->doc, 0, sizeof(MeterJson));
+	batch->events = NULL;
 	batch->nevents = batch->events_size = 0;
+	batch->contributions = NULL;
 	batch->ncontributions = batch->contributions_size = 0;
+	batch->series = NULL;
 	batch->nseries = batch->series_size = 0;
 	batch->series_index = NULL;
 	ingest->bytes = 0;
