@@ -107,3 +107,10 @@ SELECT pg_temp.refusal(jsonb_build_object('field', 'a', 'op', 'in', 'value', (SE
 	pg_temp.refusal(jsonb_build_object('field', 'a', 'op', 'matches', 'value', repeat('a', 1025))) AS long_pattern;
 SELECT pg_temp.refusal(jsonb_build_object('field', '$' || repeat('.a', 33), 'op', 'eq', 'value', 1)) LIKE '%more than 32 steps | INVALID_PATH at /field, character 68.' AS many_steps,
 	pg_temp.refusal(jsonb_build_object('field', repeat('a', 1025), 'op', 'eq', 'value', 1)) AS long_path;
+
+--
+-- A search that is cancelled says so
+--
+SET statement_timeout = '100ms';
+SELECT meter.matches('{"field": "a", "op": "matches", "value": "^(.*)b?(.*)b?(.*)b?(.*)b?(.*)\\1\\2\\3\\4\\5c?$"}',
+	jsonb_build_object('a', repeat('a', 400) || 'xa'));
