@@ -229,6 +229,11 @@ BEGIN
 	whole := meter.complete_definition(whole);
 
 	boundary := clock_timestamp();
+	IF latest.effective_from >= boundary THEN
+		RAISE EXCEPTION 'version % of meter "%" is not in effect yet', latest.version, head.key
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = format('It is effective from %s.', latest.effective_from);
+	END IF;
 	UPDATE meter.meter_version AS v SET status = 'superseded', effective_to = boundary
 		WHERE v.organization_id = org AND v.meter_id = head.id AND v.version = head.head_version;
 	INSERT INTO meter.meter_version (organization_id, meter_id, version, meter_no, stream_id, status,
@@ -240,4 +245,4 @@ BEGIN
 	RETURN meter.meter_document(head, whole);
 END
 $function$;
-COMMENT ON FUNCTION meter.update_meter(uuid, text, jsonb) IS 'Publishes a new version of a meter, effective at once. meter: key or id; patch: object of definition keys (absent keeps, null resets) and version (int, optimistic lock). Result: the meter document. Errors: 22023 with the JSON pointer of what is wrong, 0A000 what is not supported yet, 40001 version mismatch, 42704 no such meter, 55000 archived. Source: seed 000 (PATCH /meters/{id}).';
+COMMENT ON FUNCTION meter.update_meter(uuid, text, jsonb) IS 'Publishes a new version of a meter, effective at once. meter: key or id; patch: object of definition keys (absent keeps, null resets) and version (int, optimistic lock). Result: the meter document. Errors: 22023 with the JSON pointer of what is wrong, 0A000 what is not supported yet, 40001 version mismatch, 42704 no such meter, 55000 archived, or its newest version not in effect yet. Source: seed 000 (PATCH /meters/{id}).';

@@ -9,6 +9,8 @@
  */
 #include "definitions/plan.h"
 
+#include <ctype.h>
+
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/json.h"
@@ -217,16 +219,17 @@ read_unit_label(Compiler *c, int node)
 static bool
 read_uuid(Compiler *c, int node)
 {
-	char	   *text;
+	static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	const char *text = "";
+	int			len = 0;
+	bool		ok;
 
 	if (c->doc->nodes[node].type == METER_JSON_STRING)
-	{
-		text = meter_json_cstring(c->doc, node);
-		if (strlen(text) == 36 && strspn(text, "0123456789abcdefABCDEF-") == 36 &&
-			text[8] == '-' && text[13] == '-' && text[18] == '-' && text[23] == '-')
-			return true;
-	}
-	return refuse(c, "INVALID_UUID", "expected a UUID of 36 characters");
+		text = meter_json_string(c->doc, node, &len);
+	ok = len == sizeof(pattern) - 1;
+	for (int i = 0; i < len && ok; i++)
+		ok = pattern[i] == '-' ? text[i] == '-' : isxdigit((unsigned char) text[i]) != 0;
+	return ok || refuse(c, "INVALID_UUID", "expected a UUID of 36 characters");
 }
 
 static bool
@@ -306,8 +309,9 @@ read_member(Compiler *c, const MeterJsonMember *member)
 		meter_error_prepend(c->err, member->key, member->keylen);
 		return false;
 	}
-	return meter_error_set(c->err, "UNKNOWN_KEY", "unknown key \"%.*s\"",
-						   member->keylen, member->key);
+	meter_error_set(c->err, "UNKNOWN_KEY", "unknown key \"%.*s\"", member->keylen, member->key);
+	meter_error_prepend(c->err, member->key, member->keylen);
+	return false;
 }
 
 static bool

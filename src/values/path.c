@@ -10,6 +10,7 @@
 #include "values/path.h"
 
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/json.h"
 
 #define MAX_PATH_LENGTH 1024
@@ -29,7 +30,7 @@ fail(PathParser *s, const char *message)
 {
 	meter_error_set(s->err, "INVALID_PATH", "invalid JSON path \"%.*s\": %s",
 					(int) (s->end - s->text), s->text, message);
-	s->err->position = (int) (s->p - s->text) + 1;
+	s->err->position = pg_mbstrlen_with_len(s->text, s->p - s->text) + 1;
 	return false;
 }
 

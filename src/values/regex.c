@@ -11,6 +11,7 @@
 
 #include "catalog/pg_collation.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "regex/regex.h"
 #include "utils/memutils.h"
 
@@ -53,6 +54,8 @@ meter_regex_compile(const char *pattern, int len, MeterError *err)
 	{
 		char		message[100];
 
+		/* a cancelled compilation must not be taken for a bad pattern */
+		CHECK_FOR_INTERRUPTS();
 		pg_regerror(code, &regex->re, message, sizeof(message));
 		meter_error_set(err, "INVALID_PATTERN", "invalid regular expression: %s", message);
 		return NULL;
@@ -76,8 +79,12 @@ meter_regex_matches(const MeterRegex *regex, const char *text, int len)
 	if (wide != small)
 		pfree(wide);
 	if (code != REG_OKAY && code != REG_NOMATCH)
+	{
+		/* nor a cancelled search for one that is too hard */
+		CHECK_FOR_INTERRUPTS();
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("regular expression is too complex for its input")));
+	}
 	return code == REG_OKAY;
 }
