@@ -1,3 +1,9 @@
+CREATE FUNCTION meter.page_events(page bytea)
+	RETURNS TABLE (seq bigint, "time" timestamptz, source text, id text, subject text, meter_id uuid, versions int[], data json)
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 100
+	AS 'MODULE_PATHNAME', 'meter_page_events';
+COMMENT ON FUNCTION meter.page_events(bytea) IS 'The events on a page of meter.event, as rows. Errors: XX001 a damaged page. Source: internal.';
+
 -- The engine's statements reach its tables by their indexes. A plan made while
 -- a table was small must not scan it when it has grown, and compiling a plan
 -- takes longer than running it.

@@ -36,26 +36,22 @@ BEGIN
 		seq bigint NOT NULL,
 		received_at timestamptz NOT NULL,
 		type text NOT NULL,
-		source text,
-		id text,
-		subject text,
-		meter_id uuid,
-		versions int[] NOT NULL,
-		data json,
+		events bytea NOT NULL,
 		PRIMARY KEY (organization_id, "time", seq)
 	) PARTITION BY RANGE ("time");
-	COMMENT ON TABLE meter.event IS 'Events as they were accepted; only ever appended to.';
+	ALTER TABLE meter.event ALTER COLUMN events SET STORAGE MAIN;
+	BEGIN
+		ALTER TABLE meter.event ALTER COLUMN events SET COMPRESSION lz4;
+	EXCEPTION WHEN feature_not_supported THEN
+		NULL;	-- a server built without lz4 compresses with pglz
+	END;
+	COMMENT ON TABLE meter.event IS 'Events as they were accepted, in pages of one type and one UTC hour; only ever appended to. The view meter.events is the one to read.';
 	COMMENT ON COLUMN meter.event.organization_id IS 'The tenant.';
-	COMMENT ON COLUMN meter.event."time" IS 'When it happened.';
-	COMMENT ON COLUMN meter.event.seq IS 'Arrival number: breaks ties of time.';
-	COMMENT ON COLUMN meter.event.received_at IS 'When it was accepted.';
+	COMMENT ON COLUMN meter.event."time" IS 'Time of the first event on the page.';
+	COMMENT ON COLUMN meter.event.seq IS 'Arrival number of the first event on the page.';
+	COMMENT ON COLUMN meter.event.received_at IS 'When they were accepted.';
 	COMMENT ON COLUMN meter.event.type IS 'CloudEvents type.';
-	COMMENT ON COLUMN meter.event.source IS 'CloudEvents source.';
-	COMMENT ON COLUMN meter.event.id IS 'CloudEvents id.';
-	COMMENT ON COLUMN meter.event.subject IS 'CloudEvents subject: the customer.';
-	COMMENT ON COLUMN meter.event.meter_id IS 'The one meter it was aimed at, if any.';
-	COMMENT ON COLUMN meter.event.versions IS 'The meter versions that counted it (meter_version.version_id).';
-	COMMENT ON COLUMN meter.event.data IS 'CloudEvents data, as it was written.';
+	COMMENT ON COLUMN meter.event.events IS 'The events (see meter.page_events).';
 
 	CREATE TABLE IF NOT EXISTS meter.event_default PARTITION OF meter.event DEFAULT;
 	PERFORM meter.create_partitions();
@@ -172,8 +168,9 @@ BEGIN
 	COMMENT ON COLUMN meter.rejected_events.payload IS 'The whole event as it came.';
 
 	CREATE OR REPLACE VIEW meter.events WITH (security_invoker = true) AS
-		SELECT organization_id, seq, "time", received_at, type, source, id, subject, meter_id, versions, data
-		FROM meter.event;
+		SELECT p.organization_id, e.seq, e."time", p.received_at, p.type, e.source, e.id, e.subject,
+			e.meter_id, e.versions, e.data
+		FROM meter.event AS p, LATERAL meter.page_events(p.events) AS e;
 	COMMENT ON VIEW meter.events IS 'Accepted events.';
 	COMMENT ON COLUMN meter.events.organization_id IS 'The tenant.';
 	COMMENT ON COLUMN meter.events.seq IS 'Arrival number.';

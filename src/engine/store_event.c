@@ -1,6 +1,12 @@
 /*
  * store_event.c
- *		The event store: events as they came, in partitions by their time.
+ *		The event store: events as they came, in pages, in partitions by time.
+ *
+ * A batch is sorted by type, hour, time and arrival, and cut into pages; a page
+ * holds events of one type and one UTC hour.  So the pages that can hold events
+ * of an interval are those that begin between the hour it begins in and its
+ * end: a range of the key (organization, time of the first event, its arrival
+ * number).
  */
 #include "engine/store.h"
 
@@ -13,9 +19,10 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "engine/event_page.h"
 #include "engine/spi.h"
 
-#define SCAN_BATCH 1000
+#define SCAN_BATCH 20
 
 /* The arrival number of one more event. */
 int64
@@ -31,6 +38,40 @@ meter_event_next_seq(void)
 	return nextval_internal(sequence, true);
 }
 
+static TimestampTz
+hour_floor(TimestampTz t)
+{
+	TimestampTz rest = t % METER_HOUR;
+
+	return t - (rest < 0 ? rest + METER_HOUR : rest);
+}
+
+static int
+row_cmp(const void *pa, const void *pb)
+{
+	const MeterEventRow *a = *(const MeterEventRow *const *) pa;
+	const MeterEventRow *b = *(const MeterEventRow *const *) pb;
+	int			cmp = 0;
+
+	if (a->type.data != b->type.data || a->type.len != b->type.len)
+		cmp = memcmp(a->type.data, b->type.data, Min(a->type.len, b->type.len));
+	if (cmp == 0)
+		cmp = a->type.len - b->type.len;
+	if (cmp != 0)
+		return cmp;
+	if (a->time != b->time)
+		return a->time < b->time ? -1 : 1;
+	return a->seq < b->seq ? -1 : a->seq > b->seq;
+}
+
+/* May both stand on one page? */
+static bool
+page_together(const MeterEventRow *a, const MeterEventRow *b)
+{
+	return a->type.len == b->type.len && memcmp(a->type.data, b->type.data, a->type.len) == 0 &&
+		hour_floor(a->time) == hour_floor(b->time);
+}
+
 /* Append events; see store.h. */
 void
 meter_event_append(const pg_uuid_t *organization, TimestampTz received_at,
@@ -38,124 +79,129 @@ meter_event_append(const pg_uuid_t *organization, TimestampTz received_at,
 {
 	static MeterInsert insert = {
 		.table = "meter.event", .tail = "",
-		.nfixed = 2, .ncolumns = 11, .columns = {
+		.nfixed = 2, .ncolumns = 6, .columns = {
 			{"organization_id", UUIDOID}, {"received_at", TIMESTAMPTZOID},
-			{"time", TIMESTAMPTZOID}, {"seq", INT8OID}, {"type", TEXTOID}, {"source", TEXTOID},
-			{"id", TEXTOID}, {"subject", TEXTOID}, {"meter_id", UUIDOID},
-			{"versions", TEXTOID, "::int[]"}, {"data", JSONOID}
+			{"time", TIMESTAMPTZOID}, {"seq", INT8OID}, {"type", TEXTOID}, {"events", BYTEAOID}
 		}
 	};
-	const int	nvarying = insert.ncolumns - insert.nfixed;
 	MemoryContext context;
 	MemoryContext old;
+	const MeterEventRow **sorted;
+	const MeterEventRow **first;
+	MeterText  *pages;
 	Datum	   *columns;
-	bool	   *nulls;
 	Datum		fixed[2];
+	bool		isnull;
+	int			npages = 0;
 
 	if (n == 0)
 		return;
 	context = AllocSetContextCreate(CurrentMemoryContext, "meter event append",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	columns = palloc_extended((Size) nvarying * n * sizeof(Datum), MCXT_ALLOC_HUGE);
-	nulls = palloc0((Size) nvarying * n * sizeof(bool));
+	sorted = palloc(n * sizeof(MeterEventRow *));
+	first = palloc(n * sizeof(MeterEventRow *));
+	pages = palloc(n * sizeof(MeterText));
 	for (int i = 0; i < n; i++)
+		sorted[i] = &rows[i];
+	qsort(sorted, n, sizeof(MeterEventRow *), row_cmp);
+	for (int i = 0; i < n;)
 	{
-		const MeterEventRow *row = &rows[i];
+		StringInfoData buf;
+		MeterEventCursor cursor = {0};
 
-		columns[i] = TimestampTzGetDatum(row->time);
-		columns[n + i] = Int64GetDatum(row->seq);
-		columns[2 * n + i] = meter_spi_text(row->type, &nulls[2 * n + i]);
-		columns[3 * n + i] = meter_spi_text(row->source, &nulls[3 * n + i]);
-		columns[4 * n + i] = meter_spi_text(row->id, &nulls[4 * n + i]);
-		columns[5 * n + i] = meter_spi_text(row->subject, &nulls[5 * n + i]);
-		nulls[6 * n + i] = row->meter_id == NULL;
-		columns[6 * n + i] = row->meter_id ? UUIDPGetDatum(row->meter_id) : (Datum) 0;
-		columns[7 * n + i] = meter_spi_text(row->versions, &nulls[7 * n + i]);
-		columns[8 * n + i] = meter_spi_text(row->data, &nulls[8 * n + i]);
+		initStringInfo(&buf);
+		first[npages] = sorted[i];
+		while (i < n && buf.len < METER_EVENT_PAGE_BYTES && page_together(first[npages], sorted[i]))
+			meter_event_page_put(&buf, &cursor, sorted[i++]);
+		pages[npages++] = (MeterText) {buf.data, buf.len};
+	}
+
+	columns = palloc(4 * npages * sizeof(Datum));
+	for (int p = 0; p < npages; p++)
+	{
+		columns[p] = TimestampTzGetDatum(first[p]->time);
+		columns[npages + p] = Int64GetDatum(first[p]->seq);
+		columns[2 * npages + p] = meter_spi_text(first[p]->type, &isnull);
+		columns[3 * npages + p] = meter_spi_text(pages[p], &isnull);
 	}
 	fixed[0] = UUIDPGetDatum(organization);
 	fixed[1] = TimestampTzGetDatum(received_at);
-	meter_spi_insert(&insert, fixed, columns, nulls, n);
+	meter_spi_insert(&insert, fixed, columns, NULL, npages);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }
 
-/* Visit the rows the cursor gives, some at a time. */
+/* Visit what a page holds of the interval and the subject. */
 static void
-visit_rows(Portal portal, MeterEventVisit visit, void *arg)
+visit_page(MeterText page, MeterText type, const MeterText *subject, MeterInterval interval,
+		   MeterEventVisit visit, void *arg)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter event scan",
-												  ALLOCSET_DEFAULT_SIZES);
+	MeterEventCursor cursor = {.rest = page};
+	MeterEventRow row;
 
-	for (;;)
+	while (meter_event_page_next(&cursor, &row))
 	{
-		SPITupleTable *table;
-		uint64		rows;
-
-		CHECK_FOR_INTERRUPTS();
-		SPI_cursor_fetch(portal, true, SCAN_BATCH);
-		rows = SPI_processed;
-		table = SPI_tuptable;
-		for (uint64 r = 0; r < rows; r++)
-		{
-			MemoryContext old = MemoryContextSwitchTo(context);
-			MeterEventRow row = {0};
-			bool		isnull;
-			Datum		meter_id;
-
-			/* the visitor may use SPI itself */
-			SPI_tuptable = table;
-			row.time = DatumGetTimestampTz(meter_spi_value(r, 1, &isnull));
-			row.seq = DatumGetInt64(meter_spi_value(r, 2, &isnull));
-			row.type = meter_spi_get_text(r, 3);
-			row.source = meter_spi_get_text(r, 4);
-			row.id = meter_spi_get_text(r, 5);
-			row.subject = meter_spi_get_text(r, 6);
-			meter_id = meter_spi_value(r, 7, &isnull);
-			row.meter_id = isnull ? NULL : DatumGetUUIDP(meter_id);
-			row.versions = meter_spi_get_text(r, 8);
-			row.data = meter_spi_get_text(r, 9);
-			visit(arg, &row);
-			MemoryContextSwitchTo(old);
-			MemoryContextReset(context);
-		}
-		SPI_freetuptable(table);
-		if (rows < SCAN_BATCH)
-			break;
+		/* a page is in order of time */
+		if (row.time >= interval.to)
+			return;
+		if (row.time < interval.from)
+			continue;
+		if (subject && (row.subject.data == NULL || row.subject.len != subject->len ||
+						memcmp(row.subject.data, subject->data, subject->len) != 0))
+			continue;
+		row.type = type;
+		visit(arg, &row);
 	}
-	SPI_cursor_close(portal);
-	MemoryContextDelete(context);
 }
-
-#define SCAN_SELECT \
-	"SELECT e.\"time\", e.seq, e.type, e.source, e.id, e.subject, e.meter_id, e.versions::text, e.data" \
-	" FROM meter.event AS e" \
-	" WHERE e.organization_id = $1 AND e.type = $2 AND e.\"time\" >= $3 AND e.\"time\" < $4"
 
 /* Visit events in intervals; see store.h. */
 void
 meter_event_scan(const pg_uuid_t *organization, MeterText type, const MeterText *subject,
 				 const MeterInterval *intervals, int n, MeterEventVisit visit, void *arg)
 {
-	static MeterStatement all = {
-		SCAN_SELECT, 4, {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	static MeterStatement statement = {
+		"SELECT e.events FROM meter.event AS e"
+		" WHERE e.organization_id = $1 AND e.\"time\" >= $2 AND e.\"time\" < $3 AND e.type = $4"
+		" ORDER BY e.\"time\", e.seq",
+		4, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
 	};
-	static MeterStatement one = {
-		SCAN_SELECT " AND e.subject = $5", 5,
-		{UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
-	};
-	Datum		values[5];
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter event scan",
+												  ALLOCSET_DEFAULT_SIZES);
+	Datum		values[4];
 	bool		isnull;
 
 	values[0] = UUIDPGetDatum(organization);
-	values[1] = meter_spi_text(type, &isnull);
-	if (subject)
-		values[4] = meter_spi_text(*subject, &isnull);
+	values[3] = meter_spi_text(type, &isnull);
 	for (int i = 0; i < n; i++)
 	{
-		values[2] = TimestampTzGetDatum(intervals[i].from);
-		values[3] = TimestampTzGetDatum(intervals[i].to);
-		visit_rows(meter_spi_open(subject ? &one : &all, values, NULL, true), visit, arg);
+		Portal		portal;
+		uint64		rows;
+
+		values[1] = TimestampTzGetDatum(hour_floor(intervals[i].from));
+		values[2] = TimestampTzGetDatum(intervals[i].to);
+		portal = meter_spi_open(&statement, values, NULL, true);
+		do
+		{
+			SPITupleTable *table;
+
+			CHECK_FOR_INTERRUPTS();
+			SPI_cursor_fetch(portal, true, SCAN_BATCH);
+			rows = SPI_processed;
+			table = SPI_tuptable;
+			for (uint64 r = 0; r < rows; r++)
+			{
+				MemoryContext old = MemoryContextSwitchTo(context);
+
+				/* the visitor may use SPI itself */
+				SPI_tuptable = table;
+				visit_page(meter_spi_get_text(r, 1), type, subject, intervals[i], visit, arg);
+				MemoryContextSwitchTo(old);
+				MemoryContextReset(context);
+			}
+			SPI_freetuptable(table);
+		} while (rows == SCAN_BATCH);
+		SPI_cursor_close(portal);
 	}
+	MemoryContextDelete(context);
 }
