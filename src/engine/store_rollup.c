@@ -9,7 +9,8 @@
  * result at level 1; one in FANOUT * FANOUT also takes level 1, and so on.  So
  * each level holds about FANOUT runs, an entry is rewritten once a level, and
  * nobody has to count.  At the last level only pages that are not full yet are
- * taken again.
+ * taken again.  A batch that takes level 1 also takes all of the day before,
+ * which is over by then as a rule: past days stand in one run.
  *
  * What one transaction takes away is locked by it (SKIP LOCKED: another one
  * takes what is left), and a reader's snapshot sees either the old pages or
@@ -72,7 +73,7 @@ take_pages(const pg_uuid_t *organization, Datum *days, int ndays, int level,
 		4, {UUIDOID, INT4ARRAYOID, INT2OID, INT4OID}
 	};
 	Datum		values[4];
-	int			size = n;
+	int			size = Max(n, 1);
 
 	values[0] = UUIDPGetDatum(organization);
 	values[1] = meter_spi_array(days, NULL, ndays, INT4OID);
@@ -127,6 +128,27 @@ append_pages(const pg_uuid_t *organization, int level, const MeterRollupPage *pa
 	meter_spi_insert(&insert, fixed, columns, NULL, n);
 }
 
+/* Append sorted entries, day by day. */
+static void
+append_entries(const pg_uuid_t *organization, int level, const MeterRollupDelta *list, int n)
+{
+	MeterRollupPage *pages = NULL;
+	int			npages = 0;
+	int			size = 0;
+
+	for (int i = 0; i < n;)
+	{
+		int			first = i;
+		int32		day = day_of(list[i].hour);
+
+		while (i < n && day_of(list[i].hour) == day)
+			i++;
+		npages = meter_rollup_cut(day, list + first, i - first, &pages, npages, &size);
+	}
+	if (npages > 0)
+		append_pages(organization, level, pages, npages);
+}
+
 /* Merge deltas; see store.h. */
 void
 meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas, int n)
@@ -134,11 +156,8 @@ meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas
 	MemoryContext context;
 	MemoryContext old;
 	MeterRollupDelta *list;
-	MeterRollupPage *pages = NULL;
 	Datum	   *days;
 	int			ndays = 0;
-	int			npages = 0;
-	int			size = 0;
 	int			level = choose_level();
 
 	if (n == 0)
@@ -156,16 +175,14 @@ meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas
 	}
 	if (level > 0)
 		n = take_pages(organization, days, ndays, level, &list, n);
-	for (int i = 0; i < n;)
+	append_entries(organization, level, list, n);
+	if (level > 1)
 	{
-		int			first = i;
-		int32		day = day_of(list[i].hour);
-
-		while (i < n && day_of(list[i].hour) == day)
-			i++;
-		npages = meter_rollup_cut(day, list + first, i - first, &pages, npages, &size);
+		for (int d = 0; d < ndays; d++)
+			days[d] = Int32GetDatum(DatumGetInt32(days[d]) - 1);
+		n = take_pages(organization, days, ndays, LAST_LEVEL, &list, 0);
+		append_entries(organization, LAST_LEVEL, list, n);
 	}
-	append_pages(organization, level, pages, npages);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }
