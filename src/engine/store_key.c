@@ -140,11 +140,14 @@ insert_expected(const pg_uuid_t *organization, MeterKey **keys, int n)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
-			PG_RE_THROW();
 		FlushErrorState();
-		FreeErrorData(error);
+		/* whoever catches another error rolls back what he began, not this */
 		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
+			ReThrowError(error);
+		FreeErrorData(error);
 		inserted = false;
 	}
 	PG_END_TRY();
