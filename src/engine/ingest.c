@@ -376,19 +376,32 @@ keep_rejections(MeterBatch *batch)
 	meter_rejected_append(&batch->organization, batch->received_at, rows, n);
 }
 
+/* Why an event is not counted by all who listen, or NULL. */
+static const MeterError *
+refusal(const MeterBatch *batch, const MeterEvent *event)
+{
+	for (int i = event->first; i < event->first + event->ncontributions; i++)
+	{
+		/* what a meter says is more than that there is one */
+		if (batch->contributions[i].error)
+			return batch->contributions[i].error;
+	}
+	return event->status == METER_STATUS_REJECTED || event->status == METER_STATUS_CONFLICT ?
+		event->error : NULL;
+}
+
 /* settings.partial = false: one bad event fails all. */
 static void
 refuse_bad_events(const MeterBatch *batch)
 {
 	for (int i = 0; i < batch->nevents; i++)
 	{
-		const MeterEvent *event = &batch->events[i];
+		const MeterError *error = refusal(batch, &batch->events[i]);
 
-		if (event->status == METER_STATUS_REJECTED || event->status == METER_STATUS_CONFLICT ||
-			(event->error && strcmp(event->error->code, "PARTIAL") == 0))
-			meter_error_throw(event->error, ERRCODE_DATA_EXCEPTION,
-							  psprintf("event %d is %s, and batches are all or nothing here",
-									   event->ordinal, meter_status_name(event->status)));
+		if (error)
+			meter_error_throw(error, ERRCODE_DATA_EXCEPTION,
+							  psprintf("event %d cannot be counted, and batches are all or nothing here",
+									   batch->events[i].ordinal));
 	}
 }
 

@@ -140,11 +140,14 @@ insert_expected(const pg_uuid_t *organization, MeterKey **keys, int n)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
-			PG_RE_THROW();
 		FlushErrorState();
-		FreeErrorData(error);
+		/* whoever catches another error rolls back what he began, not this */
 		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
+			ReThrowError(error);
+		FreeErrorData(error);
 		inserted = false;
 	}
 	PG_END_TRY();
@@ -163,9 +166,11 @@ static void
 read_keys(const pg_uuid_t *organization, MeterKey **keys, int n, bool claimed, bool *settled)
 {
 	static MeterStatement statement = {
+		/* one look into the index a key, whatever is believed of the table */
 		"SELECT k.key_hash, k.probe, k.space, k.payload_hash, k.seq, k.key"
-		" FROM meter.event_key AS k"
-		" WHERE k.organization_id = $1 AND k.key_hash = ANY ($2)"
+		" FROM pg_catalog.unnest($2) AS u(h),"
+		" LATERAL (SELECT * FROM meter.event_key AS k"
+		" WHERE k.organization_id = $1 AND k.key_hash = u.h OFFSET 0) AS k"
 		" ORDER BY k.key_hash, k.probe",
 		2, {UUIDOID, UUIDARRAYOID}
 	};
@@ -330,8 +335,12 @@ void
 meter_key_release(const pg_uuid_t *organization, MeterKey *keys, int n)
 {
 	static MeterStatement statement = {
-		"DELETE FROM meter.event_key AS k"
-		" WHERE k.organization_id = $1 AND k.key_hash = ANY ($2) AND k.seq = ANY ($3) AND k.space = 0",
+		/* found as read_keys finds them */
+		"DELETE FROM meter.event_key WHERE ctid = ANY (ARRAY("
+		"SELECT k.ctid FROM pg_catalog.unnest($2) AS u(h),"
+		" LATERAL (SELECT k.ctid, k.seq FROM meter.event_key AS k"
+		" WHERE k.organization_id = $1 AND k.key_hash = u.h AND k.space = 0 OFFSET 0) AS k"
+		" WHERE k.seq = ANY ($3))) AND organization_id = $1",
 		3, {UUIDOID, UUIDARRAYOID, INT8ARRAYOID}
 	};
 	MeterKey  **sorted = sort_keys(keys, n);

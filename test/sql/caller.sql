@@ -1,0 +1,39 @@
+-- What ingestion leaves to its caller: errors, savepoints, and what the backend
+-- remembers after them.
+\set VERBOSITY terse
+DO $$ BEGIN PERFORM meter.create_store(); END $$;
+SELECT meter.create_organization('caller', '00000000-0000-0000-0000-0000000000c1');
+\set org '''00000000-0000-0000-0000-0000000000c1'''
+SELECT m ->> 'key' AS meter FROM meter.create_meter(:org, '{"key": "calls", "metric_key": "call", "function": "count"}') AS m;
+-- n events named so, of one subject
+CREATE FUNCTION pg_temp.send(name text, n int DEFAULT 1, subject text DEFAULT 'ada') RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(DISTINCT status, ' ') FROM meter.ingest('00000000-0000-0000-0000-0000000000c1', (SELECT json_agg(json_build_object(
+		'id', name || i, 'type', 'call', 'subject', subject, 'time', '2025-01-01T00:00:00Z')) FROM generate_series(1, n) AS i))
+$$;
+CREATE FUNCTION pg_temp.used() RETURNS TABLE (subject text, value numeric) LANGUAGE sql AS $$
+	SELECT subject, value FROM meter.usage('00000000-0000-0000-0000-0000000000c1', 'calls', '2025-01-01Z', '2025-02-01Z', group_by => '{subject}')
+$$;
+
+--
+-- An error of a store is the caller's to handle: what is rolled back is what he
+-- began, and his settings are his again
+--
+CREATE TEMP TABLE side (what text);
+ALTER TABLE meter.event_key ADD CONSTRAINT no_bad_keys CHECK (key NOT LIKE '%bad50');
+SET search_path = pg_temp, public;
+BEGIN;
+INSERT INTO side VALUES ('before');
+DO $$
+BEGIN
+	INSERT INTO side VALUES ('inside');
+	PERFORM pg_temp.send('bad', 100);
+EXCEPTION WHEN check_violation THEN
+	INSERT INTO side VALUES ('handled with search_path ' || current_setting('search_path'));
+END
+$$;
+SELECT pg_temp.send('good', 100);
+COMMIT;
+SELECT * FROM side;
+RESET search_path;
+ALTER TABLE meter.event_key DROP CONSTRAINT no_bad_keys;
+SELECT * FROM pg_temp.used();
