@@ -15,6 +15,7 @@
 #include "values/window.h"
 
 #define METER_MAX_DIMENSIONS 32
+#define METER_MAX_PROFILES 33	/* the definition's own and 32 more */
 
 /* What usage can be grouped by; sorted by name. */
 typedef struct MeterDimension
@@ -24,23 +25,31 @@ typedef struct MeterDimension
 	MeterPath  *path;
 } MeterDimension;
 
+/* One aggregation of a version's events. */
+typedef struct MeterProfile
+{
+	const char *code;			/* NULL for the definition's own */
+	MeterFunction function;
+	MeterPath  *value_path;
+	MeterPath  *unique_path;
+	MeterFilter *filter;
+	MeterWindow window;
+} MeterProfile;
+
 typedef struct MeterPlan
 {
 	/* the definition */
 	const char *key;
 	const char *name;
 	const char *metric_key;
-	MeterFunction function;
-	MeterPath  *value_path;
-	MeterPath  *unique_path;
+	int			nprofiles;
+	MeterProfile *profiles;		/* the first is the definition's own */
 	MeterPath  *currency_path;
 	MeterPath  *dedup_path;
-	MeterFilter *filter;
 	int			ndimensions;
 	MeterDimension *dimensions;
 	bool		negative_allowed;
 	const char *unit_label;		/* or NULL */
-	MeterWindow window;
 
 	/* the version, filled by the cache */
 	int32		version_id;		/* names the version in rollups and events */
@@ -65,5 +74,14 @@ extern char *meter_plan_signature(const MeterPlan *plan);
 
 /* The number of the dimension of that name, or -1. */
 extern int	meter_plan_dimension(const MeterPlan *plan, const char *name);
+
+/* The number of the profile of that code, the definition's own for NULL, or -1. */
+extern int	meter_plan_profile(const MeterPlan *plan, const char *code);
+
+/* An empty state for what a profile measures. */
+extern MeterState *meter_profile_state(const MeterProfile *profile, MemoryContext context);
+
+/* Can results of both be added up? */
+extern bool meter_profile_agrees(const MeterProfile *a, const MeterProfile *b);
 
 #endif							/* METER_DEFINITIONS_PLAN_H */

@@ -35,7 +35,9 @@ typedef struct MeterContribution
 	const MeterPlan *plan;
 	MeterOutcome outcome;
 	int			series;			/* in the batch */
-	MeterMeasure measure;
+	MeterText	dedup_key;		/* where the version has a dedup_key_path */
+	int			first_measure;	/* what its profiles count, in the batch */
+	int			nmeasures;
 	MeterError *error;			/* rejected */
 } MeterContribution;
 
@@ -73,6 +75,9 @@ typedef struct MeterBatch
 	MeterContribution *contributions;
 	int			ncontributions;
 	int			contributions_size;
+	MeterMeasure *measures;
+	int			nmeasures;
+	int			measures_size;
 	MeterSeries *series;		/* distinct */
 	int			nseries;
 	int			series_size;

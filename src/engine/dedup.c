@@ -121,7 +121,7 @@ list_meter_key(KeyList *list, const MeterBatch *batch, int number)
 	const MeterEvent *event = &batch->events[c->event];
 
 	list->keys[list->n] = (MeterKey) {
-		.space = c->meter->meter_no, .key = c->measure.dedup_key,
+		.space = c->meter->meter_no, .key = c->dedup_key,
 			.payload_hash = event->payload_hash, .time = event->time, .seq = event->seq
 	};
 	list->owners[list->n++] = number;

@@ -72,6 +72,8 @@ reset_batch(MeterIngest *ingest)
 	batch->nevents = batch->events_size = 0;
 	batch->contributions = NULL;
 	batch->ncontributions = batch->contributions_size = 0;
+	batch->measures = NULL;
+	batch->nmeasures = batch->measures_size = 0;
 	batch->series = NULL;
 	batch->nseries = batch->series_size = 0;
 	batch->series_index = NULL;
@@ -154,11 +156,34 @@ missing_id(MeterError *err)
 	meter_error_prepend(err, "id", 2);
 }
 
-/* What the event is to one meter that listens. */
+/* Measure the event for every profile of a version. */
+static MeterVerdict
+measure_profiles(MeterBatch *batch, MeterContribution *c, const MeterInput *input, MeterError *err)
+{
+	c->first_measure = batch->nmeasures;
+	for (int profile = 0; profile < c->plan->nprofiles; profile++)
+	{
+		MeterVerdict verdict;
+
+		batch->measures = grow(batch->measures, batch->nmeasures, &batch->measures_size,
+							   sizeof(MeterMeasure), 8);
+		verdict = meter_measure(c->plan, profile, input, &batch->measures[batch->nmeasures], err);
+		if (verdict == METER_REJECTED)
+			return verdict;
+		if (verdict == METER_COUNTED)
+			batch->nmeasures++;
+	}
+	c->nmeasures = batch->nmeasures - c->first_measure;
+	return c->nmeasures > 0 ? METER_COUNTED : METER_FILTERED;
+}
+
+/* What the event is to one meter that listens: it is counted if one of its
+ * profiles counts it, rejected if one of them must reject it. */
 static void
 measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter, const MeterPlan *plan)
 {
 	MeterEvent *event = &batch->events[event_number];
+	MeterInput	input = meter_measure_input(&batch->doc, batch->data, event->time, event->subject);
 	MeterContribution *c;
 	MeterSeries series;
 	MeterError	err;
@@ -172,9 +197,10 @@ measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter, const 
 	c->event = event_number;
 	c->meter = meter;
 	c->plan = plan;
-	verdict = meter_measure(plan, &batch->doc, batch->data, &c->measure, &err);
+	verdict = measure_profiles(batch, c, &input, &err);
 	if (verdict == METER_COUNTED &&
-		!meter_measure_series(plan, &batch->doc, batch->data, event->subject, &series, &err))
+		((plan->dedup_path && !meter_measure_dedup_key(plan, &input, &c->dedup_key, &err)) ||
+		 !meter_measure_series(plan, &input, &series, &err)))
 		verdict = METER_REJECTED;
 	if (verdict == METER_COUNTED && event->id.data == NULL && plan->dedup_path == NULL)
 	{
@@ -193,6 +219,8 @@ measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter, const 
 		case METER_REJECTED:
 			c->outcome = METER_OUTCOME_REJECTED;
 			c->error = meter_batch_error(&err);
+			batch->nmeasures = c->first_measure;
+			c->nmeasures = 0;
 			break;
 	}
 }

@@ -79,79 +79,85 @@ scalar_key(const MeterJson *doc, int node, MeterText *out, MeterError *err)
 	return true;
 }
 
-static bool
-read_value(const MeterPlan *plan, const MeterJson *doc, int data, MeterDecimal *value, MeterError *err)
+/* What measuring reads of an event; see measure.h. */
+MeterInput
+meter_measure_input(const MeterJson *doc, int data, TimestampTz time, MeterText subject)
 {
-	int			node = meter_path_find_value(plan->value_path, doc, data);
+	return (MeterInput) {
+		.doc = data < 0 ? &empty_document : doc, .data = Max(data, 0),
+			.time = time, .subject = subject
+	};
+}
+
+static bool
+read_value(const MeterPlan *plan, const MeterPath *path, const MeterInput *input,
+		   MeterDecimal *value, MeterError *err)
+{
+	int			node = meter_path_find_value(path, input->doc, input->data);
 
 	if (node < 0)
 	{
 		meter_error_set(err, "MISSING_VALUE", "meter \"%s\" finds no value here; expected a number", plan->key);
-		return fail_at(err, plan->value_path);
+		return fail_at(err, path);
 	}
-	if (!meter_decimal_from_json(doc, node, value, err))
-		return fail_at(err, plan->value_path);
+	if (!meter_decimal_from_json(input->doc, node, value, err))
+		return fail_at(err, path);
 	if (!plan->negative_allowed && meter_decimal_sign(value) < 0)
 	{
 		meter_error_set(err, "NEGATIVE_VALUE", "meter \"%s\" does not allow negative values", plan->key);
-		return fail_at(err, plan->value_path);
+		return fail_at(err, path);
 	}
 	return true;
 }
 
 static bool
 read_key(const MeterPlan *plan, const MeterPath *path, const char *what,
-		 const MeterJson *doc, int data, MeterText *out, MeterError *err)
+		 const MeterInput *input, MeterText *out, MeterError *err)
 {
-	int			node = meter_path_find_value(path, doc, data);
+	int			node = meter_path_find_value(path, input->doc, input->data);
 
 	if (node < 0)
 	{
 		meter_error_set(err, "MISSING_KEY", "meter \"%s\" finds no %s here", plan->key, what);
 		return fail_at(err, path);
 	}
-	if (!scalar_key(doc, node, out, err))
-		return fail_at(err, path);
-	return true;
+	return scalar_key(input->doc, node, out, err) || fail_at(err, path);
 }
 
-/* Measure an event; see measure.h. */
+/* Measure an event for one profile; see measure.h. */
 MeterVerdict
-meter_measure(const MeterPlan *plan, const MeterJson *doc, int data,
+meter_measure(const MeterPlan *plan, int profile, const MeterInput *input,
 			  MeterMeasure *out, MeterError *err)
 {
-	if (data < 0)
-	{
-		doc = &empty_document;
-		data = 0;
-	}
+	const MeterProfile *p = &plan->profiles[profile];
+	bool		ok = true;
+
 	memset(out, 0, sizeof(*out));
-	if (plan->filter && !meter_filter_matches(plan->filter, doc, data))
+	out->profile = profile;
+	if (p->filter && !meter_filter_matches(p->filter, input->doc, input->data))
 		return METER_FILTERED;
-	if (plan->function == METER_FUNCTION_UNIQUE_COUNT)
-	{
-		if (!read_key(plan, plan->unique_path, "unique key", doc, data, &out->unique_key, err))
-			return METER_REJECTED;
-	}
-	else if (plan->function != METER_FUNCTION_COUNT)
-	{
-		if (!read_value(plan, doc, data, &out->value, err))
-			return METER_REJECTED;
-	}
-	if (plan->dedup_path &&
-		!read_key(plan, plan->dedup_path, "deduplication key", doc, data, &out->dedup_key, err))
-		return METER_REJECTED;
-	return METER_COUNTED;
+	if (p->function == METER_FUNCTION_UNIQUE_COUNT)
+		ok = read_key(plan, p->unique_path, "unique key", input, &out->unique_key, err);
+	else if (p->function != METER_FUNCTION_COUNT)
+		ok = read_value(plan, p->value_path, input, &out->value, err);
+	return ok ? METER_COUNTED : METER_REJECTED;
+}
+
+/* The plan's own deduplication key of an event; see measure.h. */
+bool
+meter_measure_dedup_key(const MeterPlan *plan, const MeterInput *input, MeterText *out, MeterError *err)
+{
+	return read_key(plan, plan->dedup_path, "deduplication key", input, out, err);
 }
 
 static bool
-read_currency(const MeterPlan *plan, const MeterJson *doc, int data, MeterText *out, MeterError *err)
+read_currency(const MeterPlan *plan, const MeterInput *input, MeterText *out, MeterError *err)
 {
-	int			node = meter_path_find_value(plan->currency_path, doc, data);
+	int			node = meter_path_find_value(plan->currency_path, input->doc, input->data);
 
-	if (node >= 0 && doc->nodes[node].type == METER_JSON_STRING)
+	if (node >= 0 && input->doc->nodes[node].type == METER_JSON_STRING)
 	{
-		out->data = meter_json_string(doc, node, &out->len);
+		out->data = meter_json_string(input->doc, node, &out->len);
 		if (meter_currency_known(out->data, out->len))
 			return true;
 	}
@@ -162,10 +168,11 @@ read_currency(const MeterPlan *plan, const MeterJson *doc, int data, MeterText *
 
 /* Append a dimension's value as JSON in its one spelling. */
 static bool
-append_dimension(StringInfo buf, const MeterDimension *dimension,
-				 const MeterJson *doc, int data, MeterError *err)
+append_dimension(StringInfo buf, const MeterDimension *dimension, const MeterInput *input,
+				 MeterError *err)
 {
-	int			node = meter_path_find_value(dimension->path, doc, data);
+	const MeterJson *doc = input->doc;
+	int			node = meter_path_find_value(dimension->path, doc, input->data);
 	MeterText	text;
 
 	if (node < 0)
@@ -191,20 +198,14 @@ append_dimension(StringInfo buf, const MeterDimension *dimension,
 
 /* The series an event belongs to; see measure.h. */
 bool
-meter_measure_series(const MeterPlan *plan, const MeterJson *doc, int data,
-					 MeterText subject, MeterSeries *out, MeterError *err)
+meter_measure_series(const MeterPlan *plan, const MeterInput *input, MeterSeries *out, MeterError *err)
 {
 	StringInfoData buf;
 
-	if (data < 0)
-	{
-		doc = &empty_document;
-		data = 0;
-	}
 	out->stream_id = plan->stream_id;
-	out->subject = subject;
+	out->subject = input->subject;
 	out->currency = (MeterText) {NULL, 0};
-	if (plan->currency_path && !read_currency(plan, doc, data, &out->currency, err))
+	if (plan->currency_path && !read_currency(plan, input, &out->currency, err))
 		return false;
 
 	if (plan->ndimensions == 0)
@@ -218,7 +219,7 @@ meter_measure_series(const MeterPlan *plan, const MeterJson *doc, int data,
 			if (i > 0)
 				appendStringInfoCharMacro(&buf, ',');
 			appendStringInfoString(&buf, plan->dimensions[i].label);
-			if (!append_dimension(&buf, &plan->dimensions[i], doc, data, err))
+			if (!append_dimension(&buf, &plan->dimensions[i], input, err))
 				return false;
 		}
 		appendStringInfoCharMacro(&buf, '}');
@@ -228,13 +229,13 @@ meter_measure_series(const MeterPlan *plan, const MeterJson *doc, int data,
 	return true;
 }
 
-/* What is given to a state for a measured event. */
+/* What is given to a profile's state for a measured event. */
 MeterSample
-meter_measure_sample(const MeterPlan *plan, const MeterMeasure *measure,
+meter_measure_sample(const MeterProfile *profile, const MeterMeasure *measure,
 					 TimestampTz time, int64 seq)
 {
-	bool		valued = plan->function != METER_FUNCTION_COUNT &&
-		plan->function != METER_FUNCTION_UNIQUE_COUNT;
+	bool		valued = profile->function != METER_FUNCTION_COUNT &&
+		profile->function != METER_FUNCTION_UNIQUE_COUNT;
 
 	return (MeterSample) {
 		.value = valued ? &measure->value : NULL,

@@ -15,25 +15,41 @@ typedef enum MeterVerdict
 	METER_REJECTED				/* it should count and cannot: see the error */
 } MeterVerdict;
 
-/* An event's contribution; the texts live in the document or the current
- * memory context. */
+/* What measuring reads of an event. */
+typedef struct MeterInput
+{
+	const MeterJson *doc;
+	int			data;			/* node of its data */
+	TimestampTz time;
+	MeterText	subject;
+} MeterInput;
+
+/* What one profile takes of an event; the text lives in the document or the
+ * current memory context. */
 typedef struct MeterMeasure
 {
+	int			profile;
 	MeterDecimal value;			/* where the function takes one */
 	MeterText	unique_key;		/* unique_count */
-	MeterText	dedup_key;		/* where the version has a dedup_key_path */
 } MeterMeasure;
 
-/* Measure the event whose data is at node; -1 where it has none. */
-extern MeterVerdict meter_measure(const MeterPlan *plan, const MeterJson *doc, int data,
+/* data is -1 for an event that has none, which is measured as {}. */
+extern MeterInput meter_measure_input(const MeterJson *doc, int data, TimestampTz time, MeterText subject);
+
+/* Measure the event for one profile of the plan. */
+extern MeterVerdict meter_measure(const MeterPlan *plan, int profile, const MeterInput *input,
 								  MeterMeasure *out, MeterError *err);
 
-/* The series the event belongs to in the plan's stream, all but its number. */
-extern bool meter_measure_series(const MeterPlan *plan, const MeterJson *doc, int data,
-								 MeterText subject, MeterSeries *out, MeterError *err);
+/* The key by which a plan with a dedup_path counts the event only once. */
+extern bool meter_measure_dedup_key(const MeterPlan *plan, const MeterInput *input,
+									MeterText *out, MeterError *err);
 
-/* What is given to a state for a measured event. */
-extern MeterSample meter_measure_sample(const MeterPlan *plan, const MeterMeasure *measure,
+/* The series the event belongs to in the plan's stream, all but its number. */
+extern bool meter_measure_series(const MeterPlan *plan, const MeterInput *input,
+								 MeterSeries *out, MeterError *err);
+
+/* What is given to a profile's state for a measured event. */
+extern MeterSample meter_measure_sample(const MeterProfile *profile, const MeterMeasure *measure,
 										TimestampTz time, int64 seq);
 
 #endif							/* METER_ENGINE_MEASURE_H */

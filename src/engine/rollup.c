@@ -2,8 +2,9 @@
  * rollup.c
  *		From counted contributions to rollup deltas.
  *
- * The contributions are sorted by series, hour, version and quarter; each run
- * of equal ones is one state, each run of one series and hour one delta.
+ * What the profiles count is sorted by series, hour, version, profile and
+ * quarter; each run of equal ones is one state, each run of one series and hour
+ * one delta.
  */
 #include "engine/batch.h"
 
@@ -16,8 +17,10 @@ typedef struct RollupItem
 	int64		series_id;
 	int32		hour;
 	int32		version_id;
-	int			quarter;
+	uint8		profile;
+	uint8		quarter;
 	int			contribution;
+	int			measure;
 } RollupItem;
 
 static int
@@ -32,16 +35,18 @@ item_cmp(const void *pa, const void *pb)
 		return a->hour < b->hour ? -1 : 1;
 	if (a->version_id != b->version_id)
 		return a->version_id < b->version_id ? -1 : 1;
+	if (a->profile != b->profile)
+		return a->profile - b->profile;
 	if (a->quarter != b->quarter)
 		return a->quarter - b->quarter;
-	return a->contribution - b->contribution;
+	return a->measure - b->measure;
 }
 
-/* The counted contributions in order. */
+/* The counted measures in order. */
 static RollupItem *
 sort_items(const MeterBatch *batch, int *nitems)
 {
-	RollupItem *items = palloc(Max(batch->ncontributions, 1) * sizeof(RollupItem));
+	RollupItem *items = palloc_extended(Max(batch->nmeasures, 1) * sizeof(RollupItem), MCXT_ALLOC_HUGE);
 	int			n = 0;
 
 	for (int i = 0; i < batch->ncontributions; i++)
@@ -52,17 +57,27 @@ sort_items(const MeterBatch *batch, int *nitems)
 
 		if (c->outcome != METER_OUTCOME_COUNTED)
 			continue;
-		items[n++] = (RollupItem) {
-			.series_id = batch->series[c->series].series_id,
-				.hour = (int32) hour,
-				.version_id = c->plan->version_id,
-				.quarter = (int) ((time - hour * METER_HOUR) / METER_QUARTER),
-				.contribution = i
-		};
+		for (int m = c->first_measure; m < c->first_measure + c->nmeasures; m++)
+			items[n++] = (RollupItem) {
+				.series_id = batch->series[c->series].series_id,
+					.hour = (int32) hour,
+					.version_id = c->plan->version_id,
+					.profile = batch->measures[m].profile,
+					.quarter = (time - hour * METER_HOUR) / METER_QUARTER,
+					.contribution = i,
+					.measure = m
+			};
 	}
 	qsort(items, n, sizeof(RollupItem), item_cmp);
 	*nitems = n;
 	return items;
+}
+
+static bool
+same_cell(const RollupItem *a, const RollupItem *b)
+{
+	return a->series_id == b->series_id && a->hour == b->hour &&
+		a->version_id == b->version_id && a->profile == b->profile && a->quarter == b->quarter;
 }
 
 /* Merge the counted contributions into the rollup store. */
@@ -88,23 +103,22 @@ meter_batch_roll_up(MeterBatch *batch)
 		while (i < nitems && items[i].series_id == row->series_id && items[i].hour == row->hour)
 		{
 			RollupItem *cell = &items[i];
-			const MeterPlan *plan = batch->contributions[cell->contribution].plan;
+			const MeterProfile *profile =
+				&batch->contributions[cell->contribution].plan->profiles[cell->profile];
 			MeterState *state;
 
 			MemoryContextReset(states);
-			state = meter_state_create(plan->function, states);
-			while (i < nitems && items[i].series_id == cell->series_id &&
-				   items[i].hour == cell->hour &&
-				   items[i].version_id == cell->version_id && items[i].quarter == cell->quarter)
+			state = meter_profile_state(profile, states);
+			for (; i < nitems && same_cell(&items[i], cell); i++)
 			{
 				const MeterContribution *c = &batch->contributions[items[i].contribution];
 				const MeterEvent *event = &batch->events[c->event];
-				MeterSample sample = meter_measure_sample(plan, &c->measure, event->time, event->seq);
+				MeterSample sample = meter_measure_sample(profile, &batch->measures[items[i].measure],
+														  event->time, event->seq);
 
 				meter_state_add(state, &sample);
-				i++;
 			}
-			meter_cell_append(&cells, cell->version_id, 0, cell->quarter, state);
+			meter_cell_append(&cells, cell->version_id, cell->profile, cell->quarter, state);
 		}
 		deltas[ndeltas++] = (MeterRollupDelta) {
 			.series_id = row->series_id, .hour = row->hour, .cells = {cells.data, cells.len}

@@ -28,6 +28,7 @@ typedef struct Segment
 	TimestampTz from;
 	TimestampTz to;
 	const MeterPlan *plan;		/* the newest of them */
+	const MeterProfile *profile;	/* what is asked for, in that version */
 } Segment;
 
 typedef struct StateKey
@@ -57,6 +58,7 @@ typedef struct Usage
 	int			nsegments;
 	Segment    *segments;
 	int		   *version_segment;	/* of each of the meter's versions, or -1 */
+	int		   *version_profile;	/* the profile's number in each, or -1 */
 	HTAB	   *states;
 	HTAB	   *series;			/* of the stream being read */
 	MemoryContext context;
@@ -64,18 +66,18 @@ typedef struct Usage
 	MeterJson	doc;
 } Usage;
 
-/* Can results of both be added up? */
+/* Can results of the segment and of a version be added up? */
 static bool
-agree(const MeterPlan *a, const MeterPlan *b)
+agree(const Segment *segment, const MeterPlan *plan, const MeterProfile *profile)
 {
-	return a->function == b->function &&
-		strcmp(a->unit_label ? a->unit_label : "", b->unit_label ? b->unit_label : "") == 0 &&
-		a->window.size == b->window.size && a->window.count == b->window.count &&
-		a->window.zone == b->window.zone && a->window.week_start == b->window.week_start &&
-		a->window.has_anchor == b->window.has_anchor && a->window.anchor == b->window.anchor;
+	const char *a = segment->plan->unit_label;
+	const char *b = plan->unit_label;
+
+	return meter_profile_agrees(segment->profile, profile) &&
+		strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-/* The meter's versions that lie in the range, as segments. */
+/* The meter's versions that lie in the range and have the profile, as segments. */
 static void
 find_segments(Usage *usage)
 {
@@ -84,23 +86,29 @@ find_segments(Usage *usage)
 
 	usage->segments = palloc(Max(meter->nversions, 1) * sizeof(Segment));
 	usage->version_segment = palloc(Max(meter->nversions, 1) * sizeof(int));
+	usage->version_profile = palloc(Max(meter->nversions, 1) * sizeof(int));
 	for (int i = 0; i < meter->nversions; i++)
 	{
 		const MeterPlan *plan = meter->versions[i];
 		Segment    *last = usage->nsegments > 0 ? &usage->segments[usage->nsegments - 1] : NULL;
 		TimestampTz from = Max(plan->effective_from, request->from);
 		TimestampTz to = Min(plan->effective_to, request->to);
+		int			number = meter_plan_profile(plan, request->profile);
+		const MeterProfile *profile;
 
 		usage->version_segment[i] = -1;
-		if (from >= to)
+		usage->version_profile[i] = number;
+		if (from >= to || number < 0)
 			continue;
-		if (last && last->to == from && agree(last->plan, plan))
+		profile = &plan->profiles[number];
+		if (last && last->to == from && agree(last, plan, profile))
 		{
 			last->to = to;
 			last->plan = plan;
+			last->profile = profile;
 		}
 		else
-			usage->segments[usage->nsegments++] = (Segment) {from, to, plan};
+			usage->segments[usage->nsegments++] = (Segment) {from, to, plan, profile};
 		usage->version_segment[i] = usage->nsegments - 1;
 	}
 }
@@ -109,13 +117,17 @@ find_segments(Usage *usage)
 static void
 empty_range(Usage *usage)
 {
-	const MeterPlan *plan = meter_entry_version(usage->request->meter, usage->request->from);
+	const MeterUsageRequest *request = usage->request;
+	const MeterPlan *plan = meter_entry_version(request->meter, request->from);
+	int			number = plan ? meter_plan_profile(plan, request->profile) : -1;
 
-	if (plan == NULL)
+	if (number < 0)
 		return;
 	usage->tiling.nwindows = 1;
-	usage->tiling.bounds[1] = usage->request->to;
-	usage->segments[usage->nsegments++] = (Segment) {usage->request->from, usage->request->to, plan};
+	usage->tiling.bounds[1] = request->to;
+	usage->segments[usage->nsegments++] = (Segment) {
+		request->from, request->to, plan, &plan->profiles[number]
+	};
 }
 
 /* The meter's version of that id, or -1. */
@@ -141,7 +153,7 @@ find_state(Usage *usage, int window, int group, int segment)
 	StateItem  *item = hash_search(usage->states, &key, HASH_ENTER, &found);
 
 	if (!found)
-		item->state = meter_state_create(usage->segments[segment].plan->function, usage->context);
+		item->state = meter_profile_state(usage->segments[segment].profile, usage->context);
 	return item->state;
 }
 
@@ -158,7 +170,7 @@ visit_rollup(void *arg, int64 series_id, int32 hour, MeterText cells)
 		int			version = find_version(usage, cell.version_id);
 		int			window;
 
-		if (version < 0)
+		if (version < 0 || cell.profile != usage->version_profile[version])
 			continue;
 		window = meter_tiling_quarter(&usage->tiling,
 									  hour * METER_HOUR + cell.quarter * METER_QUARTER);
@@ -205,15 +217,21 @@ static void
 add_event(Usage *usage, int version, const MeterEventRow *row, int window)
 {
 	const MeterPlan *plan = usage->request->meter->versions[version];
+	int			profile = usage->version_profile[version];
+	MeterInput	input = meter_measure_input(&usage->doc, row->data.data ? 0 : -1, row->time, row->subject);
 	MeterMeasure measure;
+	MeterVerdict verdict;
 	MeterSeries series;
 	MeterError	err;
 	MeterSample sample;
 	int			group;
-	int			data = row->data.data ? 0 : -1;
 
-	if (meter_measure(plan, &usage->doc, data, &measure, &err) != METER_COUNTED ||
-		!meter_measure_series(plan, &usage->doc, data, row->subject, &series, &err))
+	verdict = meter_measure(plan, profile, &input, &measure, &err);
+	if (verdict == METER_FILTERED && plan->nprofiles > 1)
+		return;
+	if (verdict == METER_FILTERED)
+		meter_error_set(&err, "FILTERED", "its filter leaves it out");
+	if (verdict != METER_COUNTED || !meter_measure_series(plan, &input, &series, &err))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("event %lld was counted by version %d of meter \"%s\" but cannot be measured by it: %s",
@@ -221,7 +239,7 @@ add_event(Usage *usage, int version, const MeterEventRow *row, int window)
 	group = meter_groups_find(&usage->groups, &series);
 	if (group < 0)
 		return;
-	sample = meter_measure_sample(plan, &measure, row->time, row->seq);
+	sample = meter_measure_sample(&plan->profiles[profile], &measure, row->time, row->seq);
 	meter_state_add(find_state(usage, window, group, usage->version_segment[version]), &sample);
 }
 
@@ -287,7 +305,7 @@ emit_row(Usage *usage, const StateKey *key, const MeterState *state, MeterUsageE
 	bool		isnull;
 
 	if (state == NULL)
-		state = meter_state_create(segment->plan->function, CurrentMemoryContext);
+		state = meter_profile_state(segment->profile, CurrentMemoryContext);
 	row.start = Max(usage->tiling.bounds[key->window], segment->from);
 	row.end = Min(usage->tiling.bounds[key->window + 1], segment->to);
 	row.dimensions = (MeterText) {"{}", 2};
@@ -300,7 +318,7 @@ emit_row(Usage *usage, const StateKey *key, const MeterState *state, MeterUsageE
 	else if (request->subject)
 		row.subject = *request->subject;
 	row.version = segment->plan->version;
-	row.value = meter_state_result(state, segment->plan->function, NULL, &isnull);
+	row.value = meter_state_result(state, segment->profile->function, NULL, &isnull);
 	if (isnull)
 		row.value = NULL;
 	row.count = meter_state_count(state);

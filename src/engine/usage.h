@@ -15,6 +15,7 @@ typedef struct MeterUsageRequest
 {
 	pg_uuid_t	organization;
 	const MeterEntry *meter;
+	const char *profile;		/* its code, or NULL for the definition's own */
 	TimestampTz from;			/* half-open; infinities where not windowed */
 	TimestampTz to;
 	const MeterText *subject;	/* NULL for all */

@@ -181,7 +181,7 @@ static MeterText
 report_event(const Report *report, const MeterEntry *meter, const char *key)
 {
 	const MeterPlan *plan = meter->versions[meter->nversions - 1];
-	const MeterPath *path = plan->value_path;
+	const MeterPath *path = plan->profiles[0].value_path;
 	StringInfoData buf;
 
 	for (int s = 0; path && s < path->nsteps; s++)

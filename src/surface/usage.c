@@ -124,7 +124,7 @@ read_windows(FunctionCallInfo fcinfo, MeterUsageRequest *request)
 {
 	text	   *size;
 
-	request->window = request->meter->versions[request->meter->nversions - 1]->window;
+	request->window = request->meter->versions[request->meter->nversions - 1]->profiles[0].window;
 	request->window.count = 1;
 	request->window.has_anchor = false;
 	if (!PG_ARGISNULL(ARG_TIME_ZONE))
