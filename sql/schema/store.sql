@@ -65,7 +65,8 @@ BEGIN
 		"time" timestamptz NOT NULL,
 		seq bigint NOT NULL,
 		key text NOT NULL,
-		PRIMARY KEY (organization_id, key_hash, probe)
+		-- the hash first: one comparison decides
+		PRIMARY KEY (key_hash, organization_id, probe)
 	);
 	COMMENT ON TABLE meter.event_key IS 'Keys that were counted: what makes an event once-only.';
 	COMMENT ON COLUMN meter.event_key.organization_id IS 'The tenant.';

@@ -109,15 +109,29 @@ payload_hash(const MeterBatch *batch, const MeterEvent *event)
 	return h;
 }
 
+/* Parse the event, and note where it ends; a large one is not looked at. */
+static bool
+read_document(MeterJson *doc, MeterEvent *event, MeterError *err)
+{
+	size_t		used;
+	bool		parsed = meter_json_parse_prefix(doc, event->raw.data,
+												 Min(event->raw.len, MAX_EVENT_LENGTH + 1), &used, err);
+
+	if (!parsed)
+		used = meter_json_skip(event->raw.data, event->raw.len, 0);
+	event->raw.len = (int) used;
+	if (used > MAX_EVENT_LENGTH)
+		return meter_error_set(err, "TOO_LARGE", "expected at most 1 MiB, got %d bytes", event->raw.len);
+	return parsed;
+}
+
 /* Read the envelope; see batch.h. */
 bool
 meter_envelope_read(MeterBatch *batch, MeterEvent *event, MeterError *err)
 {
 	MeterJson  *doc = &batch->doc;
 
-	if (event->raw.len > MAX_EVENT_LENGTH)
-		return meter_error_set(err, "TOO_LARGE", "expected at most 1 MiB, got %d bytes", event->raw.len);
-	if (!meter_json_parse(doc, event->raw.data, event->raw.len, err))
+	if (!read_document(doc, event, err))
 		return false;
 	if (doc->nodes[0].type != METER_JSON_OBJECT)
 		return meter_error_set(err, "INVALID_TYPE", "expected an event, an object, got %s",

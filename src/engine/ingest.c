@@ -177,6 +177,20 @@ measure_profiles(MeterBatch *batch, MeterContribution *c, const MeterInput *inpu
 	return c->nmeasures > 0 ? METER_COUNTED : METER_FILTERED;
 }
 
+/* The series another meter of the same stream found for this event, or -1. */
+static int
+shared_series(const MeterBatch *batch, const MeterEvent *event, const MeterPlan *plan)
+{
+	for (int i = event->first; i < event->first + event->ncontributions - 1; i++)
+	{
+		const MeterContribution *c = &batch->contributions[i];
+
+		if (c->outcome == METER_OUTCOME_COUNTED && c->plan->stream_id == plan->stream_id)
+			return c->series;
+	}
+	return -1;
+}
+
 /* What the event is to one meter that listens: it is counted if one of its
  * profiles counts it, rejected if one of them must reject it. */
 static void
@@ -197,10 +211,11 @@ measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter, const 
 	c->event = event_number;
 	c->meter = meter;
 	c->plan = plan;
+	c->series = shared_series(batch, event, plan);
 	verdict = measure_profiles(batch, c, &input, &err);
 	if (verdict == METER_COUNTED &&
 		((plan->dedup_path && !meter_measure_dedup_key(plan, &input, &c->dedup_key, &err)) ||
-		 !meter_measure_series(plan, &input, &series, &err)))
+		 (c->series < 0 && !meter_measure_series(plan, &input, &series, &err))))
 		verdict = METER_REJECTED;
 	if (verdict == METER_COUNTED && event->id.data == NULL && plan->dedup_path == NULL)
 	{
@@ -211,7 +226,8 @@ measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter, const 
 	{
 		case METER_COUNTED:
 			c->outcome = METER_OUTCOME_COUNTED;
-			c->series = add_series(batch, &series);
+			if (c->series < 0)
+				c->series = add_series(batch, &series);
 			break;
 		case METER_FILTERED:
 			c->outcome = METER_OUTCOME_FILTERED;
@@ -261,20 +277,21 @@ measure_event(MeterBatch *batch, int event_number)
 static void process_batch(MeterIngest *ingest);
 
 /* Add one event; see ingest.h. */
-void
-meter_ingest_add(MeterIngest *ingest, MeterText raw)
+int
+meter_ingest_add(MeterIngest *ingest, MeterText text)
 {
 	MeterBatch *batch = &ingest->batch;
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	MeterEvent *event;
 	MeterError	err;
+	int			used;
 
 	CHECK_FOR_INTERRUPTS();
 	batch->events = grow(batch->events, batch->nevents, &batch->events_size, sizeof(MeterEvent), 8);
 	event = &batch->events[batch->nevents++];
 	memset(event, 0, sizeof(*event));
 	event->ordinal = ++ingest->ordinal;
-	event->raw = raw;
+	event->raw = text;
 	event->first = batch->ncontributions;
 	if (meter_envelope_read(batch, event, &err))
 	{
@@ -290,9 +307,11 @@ meter_ingest_add(MeterIngest *ingest, MeterText raw)
 	}
 	MemoryContextSwitchTo(old);
 
-	ingest->bytes += raw.len;
+	used = event->raw.len;
+	ingest->bytes += used;
 	if (batch->nevents >= BATCH_EVENTS || ingest->bytes >= BATCH_BYTES)
 		process_batch(ingest);
+	return used;
 }
 
 /* The versions that counted an event, as an array literal. */

@@ -22,9 +22,10 @@ typedef struct MeterIngest MeterIngest;
 extern MeterIngest *meter_ingest_begin(const pg_uuid_t *organization,
 									   MeterIngestEmit emit, void *arg);
 
-/* Add one event, JSON text that must stay until it is emitted.  A full batch is
- * processed at once, so memory is bounded whatever the caller brings. */
-extern void meter_ingest_add(MeterIngest *ingest, MeterText raw);
+/* Add the event that text begins with, JSON that must stay until it is emitted;
+ * returns how many bytes it took.  A full batch is processed at once, so memory
+ * is bounded whatever the caller brings. */
+extern int	meter_ingest_add(MeterIngest *ingest, MeterText text);
 
 /* Process what is left. */
 extern void meter_ingest_finish(MeterIngest *ingest);

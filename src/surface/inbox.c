@@ -119,7 +119,7 @@ ingest_notes(void)
 			if (mine[j].event.data == NULL ||
 				memcmp(&mine[j].organization, &organization, UUID_LEN) != 0)
 				continue;
-			meter_ingest_add(ingest, mine[j].event);
+			(void) meter_ingest_add(ingest, mine[j].event);
 			mine[j].event.data = NULL;
 		}
 		meter_ingest_finish(ingest);

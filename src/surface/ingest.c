@@ -42,22 +42,16 @@ add_events(MeterIngest *ingest, const char *text, size_t len)
 		pos++;
 	if (pos >= len || text[pos] != '[')
 	{
-		size_t		end = meter_json_skip(text, len, pos);
-
-		meter_ingest_add(ingest, (MeterText) {text + pos, (int) (end - pos)});
+		(void) meter_ingest_add(ingest, (MeterText) {text + pos, (int) (len - pos)});
 		return;
 	}
 	for (pos++;;)
 	{
-		size_t		end;
-
 		while (pos < len && strchr(" \t\r\n,", text[pos]) != NULL)
 			pos++;
 		if (pos >= len || text[pos] == ']')
 			return;
-		end = meter_json_skip(text, len, pos);
-		meter_ingest_add(ingest, (MeterText) {text + pos, (int) (end - pos)});
-		pos = end;
+		pos += meter_ingest_add(ingest, (MeterText) {text + pos, (int) (len - pos)});
 	}
 }
 

@@ -269,7 +269,7 @@ meter_report_usage(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	ingest = meter_ingest_begin(PG_GETARG_UUID_P(0), keep_result, &result);
-	meter_ingest_add(ingest, report_event(&report, find_meter(PG_GETARG_UUID_P(0), &report), key));
+	(void) meter_ingest_add(ingest, report_event(&report, find_meter(PG_GETARG_UUID_P(0), &report), key));
 	meter_ingest_finish(ingest);
 	SPI_finish();
 

@@ -363,9 +363,9 @@ scan_first(Scanner *s, bool *closed)
 	return node->type == METER_JSON_OBJECT ? scan_key(s, open) : true;
 }
 
-/* Parse text into *doc; see json.h. */
+/* Parse the value text begins with; see json.h. */
 bool
-meter_json_parse(MeterJson *doc, const char *text, size_t len, MeterError *err)
+meter_json_parse_prefix(MeterJson *doc, const char *text, size_t len, size_t *used, MeterError *err)
 {
 	Scanner		s = {.doc = doc, .p = text, .end = text + len, .err = err};
 
@@ -402,6 +402,20 @@ meter_json_parse(MeterJson *doc, const char *text, size_t len, MeterError *err)
 		if (!more)
 			break;
 	}
+	*used = s.p - text;
+	return true;
+}
+
+/* Parse text into *doc; see json.h. */
+bool
+meter_json_parse(MeterJson *doc, const char *text, size_t len, MeterError *err)
+{
+	Scanner		s = {.doc = doc, .end = text + len, .err = err};
+	size_t		used;
+
+	if (!meter_json_parse_prefix(doc, text, len, &used, err))
+		return false;
+	s.p = text + used;
 	skip_space(&s);
 	if (s.p < s.end)
 		return fail(&s, "INVALID_JSON", "text after the JSON value");

@@ -79,6 +79,11 @@ typedef struct MeterJsonMember
 extern bool meter_json_parse(MeterJson *doc, const char *text, size_t len,
 							 MeterError *err);
 
+/* As meter_json_parse, for a value that more may follow; *used is how many bytes
+ * it took, white space before it included. */
+extern bool meter_json_parse_prefix(MeterJson *doc, const char *text, size_t len,
+									size_t *used, MeterError *err);
+
 /* As meter_json_parse, raising 22P02 style errors; for small trusted text. */
 extern MeterJson *meter_json_parse_or_throw(const char *text, size_t len,
 											const char *what);
