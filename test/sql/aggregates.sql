@@ -238,7 +238,7 @@ SELECT q, attempt(q) FROM unnest(ARRAY[
 	$$meter.usage_agg('max', '-Infinity'::numeric)$$,
 	$$meter.usage_agg('sum', 1e128)$$,
 	$$meter.usage_agg('sum', 1e-129)$$,
-	$$meter.usage_agg('sum', 10::numeric ^ 128 - 1)$$,
+	$$meter.usage_agg('sum', repeat('9', 128)::numeric)$$,
 	$$meter.usage_agg('latest', 1)$$,
 	$$meter.usage_agg('latest', 1, NULL)$$,
 	$$meter.usage_agg('weighted_sum', 1, NULL, 5)$$,

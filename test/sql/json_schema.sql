@@ -103,7 +103,8 @@ SELECT i, meter.json_schema_is_valid(
 	FROM unnest(ARRAY[100, 200, 201, 500]) i;
 
 -- Patterns are ECMA-262's: what matches and what is refused.
-SELECT p.pattern, left(to_jsonb(p.instance)::text, 20) AS instance,
+-- (psql versions differ about the width of U+FEFF.)
+SELECT p.pattern, replace(left(to_jsonb(p.instance)::text, 20), chr(65279), '\ufeff') AS instance,
 		meter.json_schema_is_valid(jsonb_build_object('pattern', p.pattern), to_jsonb(p.instance)) AS match
 	FROM (VALUES
 		('', 'x'),
