@@ -217,10 +217,18 @@ AS $function$
 DECLARE
 	org uuid := update_subscription.organization_id;
 	old meter.subscription;
+	unchanged text;
 	wanted text;
 	ended timestamptz;
 BEGIN
-	PERFORM meter.check_members('subscription patch', patch, '{products,status,ended_at}');
+	PERFORM meter.check_members('subscription patch', patch,
+		'{id,customer,products,status,started_at,ended_at,anchor,period,time_zone}');
+	FOREACH unchanged IN ARRAY '{id,customer,started_at,anchor,period,time_zone}'::text[] LOOP
+		IF patch ? unchanged THEN
+			PERFORM meter.refuse_member('subscription patch', 'IMMUTABLE', unchanged,
+				unchanged || ' cannot change; end this subscription and create another');
+		END IF;
+	END LOOP;
 	SELECT s.* INTO old FROM meter.subscription AS s
 		WHERE s.organization_id = org AND s.id = update_subscription.subscription FOR UPDATE;
 	IF NOT FOUND THEN
