@@ -31,8 +31,11 @@ SQL_MODULES = \
 	sql/functions/filter.sql \
 	sql/functions/json_schema.sql \
 	sql/schema/catalog.sql \
+	sql/schema/customers.sql \
 	sql/schema/store.sql \
 	sql/functions/definitions.sql \
+	sql/functions/customers.sql \
+	sql/functions/subscriptions.sql \
 	sql/functions/engine.sql \
 	sql/functions/inbox.sql \
 	sql/schema/grants.sql

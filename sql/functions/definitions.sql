@@ -18,11 +18,11 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 	FOR setting IN SELECT jsonb_object_keys(settings) LOOP
-		IF setting <> 'partial' THEN
+		IF setting NOT IN ('partial', 'require_known_subject') THEN
 			RAISE EXCEPTION 'invalid organization: settings: unknown key "%"', setting
 				USING ERRCODE = 'invalid_parameter_value';
 		ELSIF jsonb_typeof(settings -> setting) <> 'boolean' THEN
-			RAISE EXCEPTION 'invalid organization: settings: partial: expected true or false'
+			RAISE EXCEPTION 'invalid organization: settings: %: expected true or false', setting
 				USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 	END LOOP;
@@ -31,7 +31,7 @@ BEGIN
 	RETURN id;
 END
 $function$;
-COMMENT ON FUNCTION meter.create_organization(text, uuid, jsonb) IS 'Creates a tenant. name: 1 to 200 characters; id: its UUID, made up by default; settings: object, partial (boolean, default true: one bad event does not fail its batch). Result: the id. Errors: 22023 bad argument, 23505 the id is taken. Source: standard.';
+COMMENT ON FUNCTION meter.create_organization(text, uuid, jsonb) IS 'Creates a tenant. name: 1 to 200 characters; id: its UUID, made up by default; settings: object, partial (boolean, default true: one bad event does not fail its batch), require_known_subject (boolean, default false: events whose subject is no customer''s are rejected). Result: the id. Errors: 22023 bad argument, 23505 the id is taken. Source: standard.';
 
 CREATE FUNCTION meter.check_definition(definition jsonb) RETURNS text
 	LANGUAGE c STABLE STRICT PARALLEL SAFE

@@ -11,7 +11,7 @@ COMMENT ON SCHEMA meter IS 'Usage metering: definitions, ingestion, usage.';
 COMMENT ON TABLE meter.organization IS 'Tenants: each row of every other table belongs to one.';
 COMMENT ON COLUMN meter.organization.organization_id IS 'The tenant.';
 COMMENT ON COLUMN meter.organization.name IS 'Display name, 1 to 200 characters.';
-COMMENT ON COLUMN meter.organization.settings IS 'Settings of the organization: partial (boolean, default true; false makes each batch of events all or nothing).';
+COMMENT ON COLUMN meter.organization.settings IS 'Settings of the organization: partial (boolean, default true; false makes each batch of events all or nothing), require_known_subject (boolean, default false; true rejects events whose subject is no customer''s).';
 COMMENT ON COLUMN meter.organization.created_at IS 'When the organization was created.';
 
 CREATE SEQUENCE meter.meter_no_seq AS int;

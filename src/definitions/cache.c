@@ -181,7 +181,8 @@ const MeterOrganization *
 meter_cache_organization(const pg_uuid_t *organization)
 {
 	static MeterStatement statement = {
-		"SELECT coalesce((o.settings ->> 'partial')::boolean, true)"
+		"SELECT coalesce((o.settings ->> 'partial')::boolean, true),"
+		" coalesce((o.settings ->> 'require_known_subject')::boolean, false)"
 		" FROM meter.organization AS o WHERE o.organization_id = $1",
 		1, {UUIDOID}
 	};
@@ -198,6 +199,7 @@ meter_cache_organization(const pg_uuid_t *organization)
 
 			found = MemoryContextAllocZero(cache_context, sizeof(MeterOrganization));
 			found->partial = DatumGetBool(meter_spi_value(0, 1, &isnull));
+			found->require_known_subject = DatumGetBool(meter_spi_value(0, 2, &isnull));
 		}
 		item = enter(organizations, organization, "", 0, found);
 	}

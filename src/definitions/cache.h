@@ -29,6 +29,8 @@ typedef struct MeterListeners
 typedef struct MeterOrganization
 {
 	bool		partial;		/* one bad event does not fail its batch */
+	bool		require_known_subject;	/* events of subjects nobody owns are
+										 * rejected */
 } MeterOrganization;
 
 /*

@@ -48,11 +48,7 @@ meter_plan_read_filter_tree(MeterPlanCompiler *c, int node)
 bool
 meter_plan_read_window(MeterPlanCompiler *c, int node)
 {
-	if (!meter_window_compile(c->doc, node, &c->plan->profiles[0].window, c->err))
-		return false;
-	if (c->plan->profiles[0].window.size == METER_WINDOW_BILLING_PERIOD)
-		return meter_plan_refuse(c, "NOT_SUPPORTED", "billing_period windows are not supported yet");
-	return true;
+	return meter_window_compile(c->doc, node, &c->plan->profiles[0].window, c->err);
 }
 
 /* Has the definition's own profile what its function needs? */

@@ -101,6 +101,9 @@ extern bool meter_event_stored(const MeterEvent *event);
 /* An error that lives as long as the batch, made in its context. */
 extern MeterError *meter_batch_error(const MeterError *err);
 
+/* known_subjects.c: reject, before keys are claimed, what is nobody's. */
+extern void meter_batch_require_known(MeterBatch *batch);
+
 /* rollup.c: merge the counted contributions into the rollup store. */
 extern void meter_batch_roll_up(MeterBatch *batch);
 

@@ -459,6 +459,8 @@ process_batch(MeterIngest *ingest)
 	MeterBatch *batch = &ingest->batch;
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 
+	if (ingest->organization->require_known_subject)
+		meter_batch_require_known(batch);
 	meter_batch_dedup(batch);
 	if (!ingest->organization->partial)
 		refuse_bad_events(batch);

@@ -55,6 +55,8 @@ typedef struct Usage
 	const MeterUsageRequest *request;
 	MeterTiling tiling;
 	MeterGroups groups;
+	int			nsubjects;		/* whom to read, where a subject is asked for */
+	MeterText  *subjects;
 	int			nsegments;
 	Segment    *segments;
 	int		   *version_segment;	/* of each of the meter's versions, or -1 */
@@ -181,19 +183,20 @@ visit_rollup(void *arg, int64 series_id, int32 hour, MeterText cells)
 	}
 }
 
-/* Read the rollups of one stream. */
+/* Read the rollups of one stream, of one subject of it or all (NULL). */
 static void
-read_rollups(Usage *usage, int32 stream_id)
+read_rollups(Usage *usage, int32 stream_id, const MeterText *subject)
 {
 	const MeterUsageRequest *request = usage->request;
 	HASHCTL		ctl = {.keysize = sizeof(int64), .entrysize = sizeof(SeriesItem), .hcxt = usage->context};
 	MeterSeries *list;
-	int			n = meter_series_list(&request->organization, stream_id, request->subject, &list);
+	int			n = meter_series_list(&request->organization, stream_id, subject, &list);
 	int64	   *ids = palloc_extended(Max(n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
 	int			nids = 0;
 
 	usage->series = hash_create("meter usage series", Max(n, 16), &ctl,
 								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	meter_groups_prepare(&usage->groups, list, n);
 	for (int i = 0; i < n; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(usage->row_context);
@@ -384,6 +387,44 @@ emit_rows(Usage *usage, MeterUsageEmit emit, void *arg)
 	}
 }
 
+/* Read the rollups of every stream the meter's versions have. */
+static void
+read_streams(Usage *usage)
+{
+	const MeterEntry *meter = usage->request->meter;
+
+	for (int i = 0; i < meter->nversions; i++)
+	{
+		int32		stream_id = meter->versions[i]->stream_id;
+		bool		read = usage->version_segment[i] < 0;
+
+		for (int j = 0; j < i && !read; j++)
+			read = usage->version_segment[j] >= 0 && meter->versions[j]->stream_id == stream_id;
+		if (read)
+			continue;
+		if (usage->request->subject == NULL)
+			read_rollups(usage, stream_id, NULL);
+		for (int s = 0; s < usage->nsubjects; s++)
+			read_rollups(usage, stream_id, &usage->subjects[s]);
+	}
+}
+
+/* Read the events of the quarters that bounds cut. */
+static void
+read_cuts(Usage *usage)
+{
+	const MeterUsageRequest *request = usage->request;
+	const char *type = request->meter->versions[0]->metric_key;
+	MeterText	type_text = {type, strlen(type)};
+
+	if (request->subject == NULL)
+		meter_event_scan(&request->organization, type_text, NULL,
+						 usage->tiling.cuts, usage->tiling.ncuts, visit_event, usage);
+	for (int s = 0; s < usage->nsubjects; s++)
+		meter_event_scan(&request->organization, type_text, &usage->subjects[s],
+						 usage->tiling.cuts, usage->tiling.ncuts, visit_event, usage);
+}
+
 /* Answer a request; see usage.h. */
 void
 meter_usage_compute(const MeterUsageRequest *request, MeterUsageEmit emit, void *arg)
@@ -393,30 +434,20 @@ meter_usage_compute(const MeterUsageRequest *request, MeterUsageEmit emit, void 
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter usage",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	const char *type = request->meter->versions[0]->metric_key;
 
 	usage.context = ctl.hcxt = context;
 	usage.row_context = AllocSetContextCreate(context, "meter usage row", ALLOCSET_DEFAULT_SIZES);
 	usage.states = hash_create("meter usage states", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	if (request->subject)
+		usage.nsubjects = meter_customer_subjects(&request->organization, request->subject, &usage.subjects);
 	meter_usage_tile(request, &usage.tiling);
 	meter_groups_begin(&usage.groups, request);
 	find_segments(&usage);
 	if (request->from == request->to && !request->windowed)
 		empty_range(&usage);
 
-	for (int i = 0; i < request->meter->nversions; i++)
-	{
-		int32		stream_id = request->meter->versions[i]->stream_id;
-		bool		read = usage.version_segment[i] < 0;
-
-		for (int j = 0; j < i && !read; j++)
-			read = usage.version_segment[j] >= 0 &&
-				request->meter->versions[j]->stream_id == stream_id;
-		if (!read)
-			read_rollups(&usage, stream_id);
-	}
-	meter_event_scan(&request->organization, (MeterText) {type, strlen(type)}, request->subject,
-					 usage.tiling.cuts, usage.tiling.ncuts, visit_event, &usage);
+	read_streams(&usage);
+	read_cuts(&usage);
 	emit_rows(&usage, emit, arg);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

@@ -6,6 +6,7 @@
 #define METER_ENGINE_USAGE_H
 
 #include "definitions/cache.h"
+#include "engine/customers.h"
 #include "engine/store.h"
 
 #define METER_USAGE_MAX_WINDOWS 1000000
@@ -18,7 +19,7 @@ typedef struct MeterUsageRequest
 	const char *profile;		/* its code, or NULL for the definition's own */
 	TimestampTz from;			/* half-open; infinities where not windowed */
 	TimestampTz to;
-	const MeterText *subject;	/* NULL for all */
+	const MeterText *subject;	/* a subject, or any of a customer's; NULL for all */
 	bool		windowed;
 	MeterWindow window;			/* where windowed */
 	bool		by_subject;
@@ -84,10 +85,14 @@ typedef struct MeterGroups
 	MeterGroup *groups;
 	int			size;
 	struct HTAB *index;			/* by content */
+	struct HTAB *owners;		/* of subjects, where they are grouped by */
 	MemoryContext context;
 } MeterGroups;
 
 extern void meter_groups_begin(MeterGroups *groups, const MeterUsageRequest *request);
+
+/* Look up the owners of the series' subjects, all at once. */
+extern void meter_groups_prepare(MeterGroups *groups, const MeterSeries *list, int n);
 
 /* The group a series belongs to, or -1 where the filter leaves it out. */
 extern int	meter_groups_find(MeterGroups *groups, const MeterSeries *series);

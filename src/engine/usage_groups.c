@@ -4,7 +4,8 @@
  *
  * A series carries all of its stream's dimensions; a group shows those that
  * were asked for.  The filter is applied to the series: it can name only what
- * a series has.
+ * a series has, and sees the subject as events named it.  Groups by subject
+ * show its owner in its place.
  */
 #include "engine/usage.h"
 
@@ -19,6 +20,13 @@ typedef struct GroupItem
 	MeterText	content;
 	int			group;
 } GroupItem;
+
+/* What a subject is called in groups. */
+typedef struct OwnerItem
+{
+	MeterText	subject;
+	MeterText	name;
+} OwnerItem;
 
 static uint32
 content_hash(const void *key, Size keysize)
@@ -53,6 +61,66 @@ meter_groups_begin(MeterGroups *groups, const MeterUsageRequest *request)
 	groups->groups = palloc(groups->size * sizeof(MeterGroup));
 	groups->index = hash_create("meter usage groups", 64, &ctl,
 								HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	ctl.entrysize = sizeof(OwnerItem);
+	if (request->by_subject && request->subject == NULL)
+		groups->owners = hash_create("meter usage owners", 64, &ctl,
+									 HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+}
+
+/* Look up the owners of the series' subjects; see usage.h. */
+void
+meter_groups_prepare(MeterGroups *groups, const MeterSeries *list, int n)
+{
+	MemoryContext old;
+	MeterText  *subjects;
+	MeterText  *names;
+	int			nnew = 0;
+
+	if (groups->owners == NULL)
+		return;
+	old = MemoryContextSwitchTo(groups->context);
+	subjects = palloc_extended(Max(n, 1) * sizeof(MeterText), MCXT_ALLOC_HUGE);
+	names = palloc_extended(Max(n, 1) * sizeof(MeterText), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < n; i++)
+	{
+		MeterText	subject = list[i].subject;
+		bool		found;
+
+		if (subject.data == NULL || hash_search(groups->owners, &subject, HASH_FIND, NULL))
+			continue;
+		subject.data = pnstrdup(subject.data, subject.len);
+		(void) hash_search(groups->owners, &subject, HASH_ENTER, &found);
+		subjects[nnew++] = subject;
+	}
+	meter_customer_names(&groups->request->organization, subjects, nnew, true, names);
+	for (int i = 0; i < nnew; i++)
+	{
+		OwnerItem  *item = hash_search(groups->owners, &subjects[i], HASH_FIND, NULL);
+
+		item->name = names[i].data ? names[i] : subjects[i];
+	}
+	pfree(subjects);
+	pfree(names);
+	MemoryContextSwitchTo(old);
+}
+
+/* The subject a group shows: who was asked for, or the owner. */
+static MeterText
+shown_subject(MeterGroups *groups, const MeterSeries *series)
+{
+	OwnerItem  *item;
+
+	if (groups->request->subject)
+		return *groups->request->subject;
+	if (groups->owners == NULL || series->subject.data == NULL)
+		return (MeterText) {NULL, 0};
+	item = hash_search(groups->owners, &series->subject, HASH_FIND, NULL);
+	if (item == NULL)
+	{
+		meter_groups_prepare(groups, series, 1);
+		item = hash_search(groups->owners, &series->subject, HASH_FIND, NULL);
+	}
+	return item->name;
 }
 
 /* What the filter looks at: the dimensions, and the subject. */
@@ -112,23 +180,26 @@ int
 meter_groups_find(MeterGroups *groups, const MeterSeries *series)
 {
 	const MeterUsageRequest *request = groups->request;
-	bool		with_subject = request->by_subject || request->subject;
+	MeterText	subject;
 	StringInfoData buf;
 	MeterText	content;
 	GroupItem  *item;
 	bool		found;
 	MemoryContext old;
 	MeterGroup *group;
-	int			subject_len = with_subject && series->subject.data ? series->subject.len : -1;
+	int			subject_len;
 
 	if (!passes_filter(request, series))
 		return -1;
+
+	subject = shown_subject(groups, series);
+	subject_len = subject.data ? subject.len : -1;
 
 	/* lengths first, so that different texts cannot make the same content */
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "%d,%d:", subject_len, series->currency.data ? series->currency.len : -1);
 	if (subject_len > 0)
-		appendBinaryStringInfo(&buf, series->subject.data, subject_len);
+		appendBinaryStringInfo(&buf, subject.data, subject_len);
 	if (series->currency.data)
 		appendBinaryStringInfo(&buf, series->currency.data, series->currency.len);
 	append_dimensions(&buf, request, series);
@@ -147,7 +218,7 @@ meter_groups_find(MeterGroups *groups, const MeterSeries *series)
 	group = &groups->groups[groups->ngroups];
 	memset(group, 0, sizeof(*group));
 	if (subject_len >= 0)
-		group->subject = (MeterText) {pnstrdup(series->subject.data, subject_len), subject_len};
+		group->subject = (MeterText) {pnstrdup(subject.data, subject_len), subject_len};
 	if (series->currency.data)
 		group->currency = (MeterText) {
 			pnstrdup(series->currency.data, series->currency.len), series->currency.len

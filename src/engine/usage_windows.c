@@ -24,13 +24,31 @@ hour_floor(TimestampTz t)
 	return (int32) (t / METER_HOUR - (t % METER_HOUR < 0));
 }
 
+/* The pieces of the range that have windows of their own, in order; it is one
+ * piece where windows are not billing periods. */
+static const MeterPeriod *
+find_periods(const MeterUsageRequest *request)
+{
+	MeterPeriod *periods;
+
+	if (request->windowed && request->window.size == METER_WINDOW_BILLING_PERIOD)
+	{
+		(void) meter_customer_periods(&request->organization, request->subject,
+									  request->from, request->to, &request->window, &periods);
+		return periods;
+	}
+	periods = palloc(sizeof(MeterPeriod));
+	*periods = (MeterPeriod) {request->from, request->to, request->window};
+	return periods;
+}
+
 /* Bounds of the windows within the range. */
 static void
 tile_windows(const MeterUsageRequest *request, MeterTiling *tiling)
 {
 	int			size = 64;
 	TimestampTz t = request->from;
-
+	const MeterPeriod *period = find_periods(request);
 	tiling->bounds = palloc(size * sizeof(TimestampTz));
 	tiling->bounds[0] = request->from;
 	while (t < request->to)
@@ -39,9 +57,11 @@ tile_windows(const MeterUsageRequest *request, MeterTiling *tiling)
 		TimestampTz end = request->to;
 
 		CHECK_FOR_INTERRUPTS();
+		if (t >= period->to)
+			period++;
 		if (request->windowed)
-			meter_window_bounds(&request->window, t, &start, &end);
-		t = Min(end, request->to);
+			meter_window_bounds(&period->window, t, &start, &end);
+		t = Min(end, period->to);
 		if (++tiling->nwindows > METER_USAGE_MAX_WINDOWS)
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

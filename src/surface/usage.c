@@ -126,7 +126,6 @@ read_windows(FunctionCallInfo fcinfo, MeterUsageRequest *request)
 
 	request->window = request->meter->versions[request->meter->nversions - 1]->profiles[0].window;
 	request->window.count = 1;
-	request->window.has_anchor = false;
 	if (!PG_ARGISNULL(ARG_TIME_ZONE))
 	{
 		text	   *zone = PG_GETARG_TEXT_PP(ARG_TIME_ZONE);
@@ -140,10 +139,12 @@ read_windows(FunctionCallInfo fcinfo, MeterUsageRequest *request)
 	size = PG_GETARG_TEXT_PP(ARG_WINDOW_SIZE);
 	if (!meter_window_size_parse(VARDATA_ANY(size), VARSIZE_ANY_EXHDR(size), &request->window.size))
 		invalid("window_size", "expected minute, hour, day, week, month, quarter, year or billing_period");
-	if (request->window.size == METER_WINDOW_BILLING_PERIOD)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("window_size: billing_period is not supported yet")));
+	if (request->window.size != METER_WINDOW_BILLING_PERIOD)
+		request->window.has_anchor = false;
+	else if (request->subject == NULL)
+		invalid("window_size", "billing_period: expected a subject, whose billing periods are asked for");
+	else if (!PG_ARGISNULL(ARG_TIME_ZONE))
+		invalid("time_zone", "billing periods are in the time zone of their subscription");
 	if (!meter_timestamp_in_range(request->from) || !meter_timestamp_in_range(request->to))
 		invalid("period_from, period_to", "expected years 1 to 9999 where window_size is given");
 	request->windowed = true;

@@ -67,7 +67,7 @@ SELECT meter.create_meter(:org, NULL);
 --
 SELECT key, pg_temp.refusal(jsonb_build_object(key, value::jsonb)) FROM (VALUES
 	('function', '"weighted_sum"'), ('function', '"percentile"'), ('function', '"custom"'), ('function_options', '{"mode": "delta"}'),
-	('event_schema', '{"type": "object"}'), ('late_event_policy', '{"mode": "reject"}'), ('window', '{"size": "billing_period"}'),
+	('event_schema', '{"type": "object"}'), ('late_event_policy', '{"mode": "reject"}'),
 	('data_fields', '[]'), ('derived_fields', '[]'), ('profiles', '[]'), ('account_mapping', '{"type": "id", "event_property": "c"}')
 ) AS v (key, value);
 

@@ -1,0 +1,47 @@
+/*
+ * customers.h
+ *		Whose a subject is, and how its owner is billed.
+ *
+ * All are called between SPI_connect and SPI_finish.
+ */
+#ifndef METER_ENGINE_CUSTOMERS_H
+#define METER_ENGINE_CUSTOMERS_H
+
+#include "compat.h"
+
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+
+#include "values/text.h"
+#include "values/window.h"
+
+/* Every subject of the customer whose id, code or alias this is; of nobody's,
+ * itself alone.  Palloc'd; reads by the caller's snapshot. */
+extern int	meter_customer_subjects(const pg_uuid_t *organization, const MeterText *subject,
+									MeterText **list);
+
+/*
+ * What the owner of each subject is called: its code, else its id; no data
+ * where nobody owns it.  read_only: by the caller's snapshot, else by a new one.
+ */
+extern void meter_customer_names(const pg_uuid_t *organization, const MeterText *subjects, int n,
+								 bool read_only, MeterText *names);
+
+/* A piece of time, and the windows it is cut into. */
+typedef struct MeterPeriod
+{
+	TimestampTz from;			/* half-open */
+	TimestampTz to;
+	MeterWindow window;
+} MeterPeriod;
+
+/*
+ * The billing periods of a subject between two times, as pieces in order that
+ * leave nothing out: each subscription's own where there is one (of several the
+ * one that started first), rest elsewhere.  Palloc'd.
+ */
+extern int	meter_customer_periods(const pg_uuid_t *organization, const MeterText *subject,
+								   TimestampTz from, TimestampTz to,
+								   const MeterWindow *rest, MeterPeriod **list);
+
+#endif							/* METER_ENGINE_CUSTOMERS_H */
