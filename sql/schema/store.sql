@@ -116,7 +116,7 @@ BEGIN
 		page_id bigint NOT NULL DEFAULT nextval('meter.rollup_page_seq'),
 		entries bytea NOT NULL,
 		PRIMARY KEY (organization_id, day, level, series_max, series_min, page_id)
-	) WITH (toast_tuple_target = 8160);
+	) WITH (toast_tuple_target = 8160, autovacuum_vacuum_scale_factor = 0.05);
 	-- Pages are small enough to stay in the table, and too dense to compress.
 	ALTER TABLE meter.rollup ALTER COLUMN entries SET STORAGE MAIN;
 	COMMENT ON TABLE meter.rollup IS 'Usage states by series and hour, in sorted pages of one day; only appended to, and merged.';
