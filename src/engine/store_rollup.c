@@ -31,6 +31,10 @@
 
 #define FANOUT 8
 #define LAST_LEVEL 3
+
+/* Single reports leave pages so small that more of them may wait. */
+#define SMALL_BATCH 4
+#define SMALL_FANOUT 32
 #define SCAN_BATCH 100
 
 /* Up to so many series are probed one by one, up to so many days likewise. */
@@ -45,13 +49,15 @@ day_of(int32 hour)
 	return hour / 24 - (hour % 24 < 0);
 }
 
-/* How many levels this batch takes away. */
+/* How many levels a batch of n entries takes away. */
 static int
-choose_level(void)
+choose_level(int n)
 {
 	int			level = 0;
 
 	if (IsolationUsesXactSnapshot())
+		return 0;
+	if (n <= SMALL_BATCH && pg_prng_uint64(&pg_global_prng_state) % (SMALL_FANOUT / FANOUT) != 0)
 		return 0;
 	while (level < LAST_LEVEL && pg_prng_uint64(&pg_global_prng_state) % FANOUT == 0)
 		level++;
@@ -158,7 +164,7 @@ meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas
 	MeterRollupDelta *list;
 	Datum	   *days;
 	int			ndays = 0;
-	int			level = choose_level();
+	int			level = choose_level(n);
 
 	if (n == 0)
 		return;
