@@ -10,7 +10,7 @@ CREATE FUNCTION pg_temp.used(OUT subject text, OUT value numeric, OUT events big
 	SELECT subject, value, event_count FROM meter.usage('00000000-0000-0000-0000-0000000000f1', 'calls', '-infinity', 'infinity', group_by => '{subject}')
 $$;
 CREATE FUNCTION pg_temp.kept() RETURNS TABLE (status text, code text, pointer text, payload json) LANGUAGE sql AS $$
-	WITH gone AS (DELETE FROM meter.rejected_event RETURNING *)
+	WITH gone AS (DELETE FROM meter.rejected_event WHERE organization_id = '00000000-0000-0000-0000-0000000000f1' RETURNING *)
 	SELECT status, code, pointer, payload FROM gone ORDER BY rejection_id
 $$;
 
