@@ -18,10 +18,13 @@ quarter_floor(TimestampTz t)
 	return t - (rest < 0 ? rest + METER_QUARTER : rest);
 }
 
+/* The hour that holds t; far times, where no event can be, at the ends. */
 static int32
 hour_floor(TimestampTz t)
 {
-	return (int32) (t / METER_HOUR - (t % METER_HOUR < 0));
+	int64		hour = t / METER_HOUR - (t % METER_HOUR < 0);
+
+	return (int32) Max(Min(hour, PG_INT32_MAX - 1), PG_INT32_MIN);
 }
 
 /* The pieces of the range that have windows of their own, in order; it is one
@@ -107,8 +110,8 @@ meter_usage_tile(const MeterUsageRequest *request, MeterTiling *tiling)
 	memset(tiling, 0, sizeof(*tiling));
 	tile_windows(request, tiling);
 	find_cuts(tiling);
-	tiling->hour_from = TIMESTAMP_NOT_FINITE(request->from) ? PG_INT32_MIN : hour_floor(request->from);
-	tiling->hour_to = TIMESTAMP_NOT_FINITE(request->to) ? PG_INT32_MAX : hour_floor(request->to) + 1;
+	tiling->hour_from = hour_floor(request->from);
+	tiling->hour_to = hour_floor(request->to) + 1;
 }
 
 /* The window that holds t, or -1. */

@@ -4,8 +4,10 @@
  *
  * INSERT and COPY bring one row at a time; the engine wants batches.  The row
  * trigger only notes the event; when enough are noted, and at the end of the
- * statement, they are ingested.  Notes belong to the transaction: a rollback
- * to a savepoint drops those made since.
+ * statement, they are ingested.  Notes belong to the subtransaction that made
+ * them: a rollback to a savepoint drops those made since, and a statement that
+ * runs inside another one, in a subtransaction of its own, leaves the notes of
+ * the outer one alone, which would go with its rollback.
  */
 #include "engine/ingest.h"
 
@@ -39,6 +41,7 @@ typedef struct Tally
 {
 	int64		total;
 	int64		refused;
+	int			level;			/* of the subtransaction that began it */
 } Tally;
 
 static Tally tally;
@@ -49,7 +52,7 @@ transaction_ended(XactEvent event, void *arg)
 	/* the context went with the transaction */
 	notes_context = NULL;
 	nnotes = 0;
-	tally = (Tally) {0, 0};
+	tally = (Tally) {0};
 }
 
 static void
@@ -61,7 +64,14 @@ subtransaction_ended(SubXactEvent event, SubTransactionId self,
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
 	while (nnotes > 0 && notes[nnotes - 1].level >= level)
-		nnotes--;
+		notes_bytes -= notes[--nnotes].event.len;
+	if (nnotes == 0 && notes_context)
+	{
+		MemoryContextDelete(notes_context);
+		notes_context = NULL;
+	}
+	if (tally.level >= level)
+		tally = (Tally) {0};
 }
 
 static void
@@ -87,24 +97,51 @@ ready_notes(void)
 static void
 count_event(void *arg, const MeterEvent *event)
 {
-	tally.total++;
+	if (tally.total++ == 0)
+		tally.level = GetCurrentTransactionNestLevel();
 	if (event->status == METER_STATUS_REJECTED || event->status == METER_STATUS_CONFLICT)
 		tally.refused++;
+}
+
+/* Take off what this subtransaction noted; *context is to be deleted with it. */
+static Note *
+take_notes(int *n, MemoryContext *context)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	int			first = nnotes;
+	Note	   *mine = notes;
+
+	while (first > 0 && notes[first - 1].level >= level)
+		notes_bytes -= notes[--first].event.len;
+	*n = nnotes - first;
+	*context = notes_context;
+	nnotes = first;
+	/* the engine may come here again through a trigger of somebody's */
+	if (first == 0)
+	{
+		MemoryContextSetParent(notes_context, CurTransactionContext);
+		notes_context = NULL;
+	}
+	else
+	{
+		*context = AllocSetContextCreate(CurrentMemoryContext, "meter inbox notes",
+										 ALLOCSET_DEFAULT_SIZES);
+		mine = memcpy(MemoryContextAlloc(*context, *n * sizeof(Note)), notes + first, *n * sizeof(Note));
+	}
+	return mine;
 }
 
 /* Ingest what is noted, organization by organization. */
 static void
 ingest_notes(void)
 {
-	Note	   *mine = notes;
-	int			n = nnotes;
-	MemoryContext context = notes_context;
+	MemoryContext context;
+	Note	   *mine;
+	int			n;
 
-	if (n == 0)
+	if (nnotes == 0 || notes[nnotes - 1].level < GetCurrentTransactionNestLevel())
 		return;
-	/* the engine may come here again through a trigger of somebody's */
-	notes_context = NULL;
-	nnotes = 0;
+	mine = take_notes(&n, &context);
 	SPI_connect();
 	for (int i = 0; i < n; i++)
 	{
@@ -238,6 +275,6 @@ meter_event_inbox(PG_FUNCTION_ARGS)
 				(errmsg("%lld of %lld events were not counted",
 						(long long) tally.refused, (long long) tally.total),
 				 errhint("See meter.rejected_events.")));
-	tally = (Tally) {0, 0};
+	tally = (Tally) {0};
 	return PointerGetDatum(NULL);
 }

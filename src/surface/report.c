@@ -240,6 +240,33 @@ keep_result(void *arg, const MeterEvent *event)
 	MemoryContextSwitchTo(old);
 }
 
+/* The place in the report that an event's place was made from. */
+static char *
+report_pointer(const MeterEntry *meter, const char *pointer)
+{
+	static const struct
+	{
+		const char *event;
+		const char *report;
+	}			places[] =
+	{
+		{"/subject", "/customerId"}, {"/time", "/timestamp"}, {"/data", "/metadata"}
+	};
+	const MeterPath *path = meter->versions[meter->nversions - 1]->profiles[0].value_path;
+
+	if (pointer && path && strcmp(pointer, meter_path_pointer(path, "/data")) == 0)
+		return pstrdup("/value");
+	for (int i = 0; i < lengthof(places) && pointer; i++)
+	{
+		size_t		len = strlen(places[i].event);
+
+		if (strncmp(pointer, places[i].event, len) == 0)
+			return psprintf("%s%s", places[i].report, pointer + len);
+	}
+	/* the idempotency key is no part of the report */
+	return NULL;
+}
+
 PG_FUNCTION_INFO_V1(meter_report_usage);
 
 /* meter.report_usage(organization_id, report, idempotency_key) */
@@ -251,6 +278,7 @@ meter_report_usage(PG_FUNCTION_ARGS)
 	ReportResult result = {.context = CurrentMemoryContext};
 	Report		report;
 	MeterIngest *ingest;
+	const MeterEntry *meter;
 	char	   *text;
 	StringInfoData answer;
 
@@ -269,15 +297,18 @@ meter_report_usage(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	ingest = meter_ingest_begin(PG_GETARG_UUID_P(0), keep_result, &result);
-	(void) meter_ingest_add(ingest, report_event(&report, find_meter(PG_GETARG_UUID_P(0), &report), key));
+	meter = find_meter(PG_GETARG_UUID_P(0), &report);
+	(void) meter_ingest_add(ingest, report_event(&report, meter, key));
 	meter_ingest_finish(ingest);
-	SPI_finish();
+	if (result.error)
+		result.error->pointer = report_pointer(meter, result.error->pointer);
 
 	/* an error takes the kept rejection back too: the caller has it instead */
 	if (result.status == METER_STATUS_REJECTED)
 		meter_error_throw(result.error, ERRCODE_INVALID_PARAMETER_VALUE, "usage report rejected");
 	if (result.status == METER_STATUS_CONFLICT)
 		meter_error_throw(result.error, ERRCODE_UNIQUE_VIOLATION, "usage report refused");
+	SPI_finish();
 
 	initStringInfo(&answer);
 	if (result.status == METER_STATUS_DUPLICATE)

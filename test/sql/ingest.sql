@@ -28,7 +28,7 @@ CREATE FUNCTION pg_temp.used(meter text) RETURNS TABLE (value numeric, events bi
 $$;
 -- What was kept of the rejected since the last look, and forgotten.
 CREATE FUNCTION pg_temp.kept() RETURNS TABLE (n bigint, meter text, status text, code text, pointer text, payload text) LANGUAGE sql AS $$
-	WITH gone AS (DELETE FROM meter.rejected_event WHERE organization_id::text LIKE '00000000-0000-0000-0000-0000000000e_' RETURNING *)
+	WITH gone AS (DELETE FROM meter.rejected_event WHERE organization_id = '00000000-0000-0000-0000-0000000000e1' RETURNING *)
 	SELECT row_number() OVER (ORDER BY g.rejection_id), m.key, g.status, g.code, g.pointer, g.payload::text
 	FROM gone AS g LEFT JOIN meter.meter AS m ON m.id = g.meter_id
 $$;
