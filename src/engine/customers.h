@@ -16,7 +16,7 @@
 #include "values/window.h"
 
 /* Every subject of the customer whose id, code or alias this is; of nobody's,
- * itself alone.  Palloc'd; reads by the caller's snapshot. */
+ * itself alone.  Sorted bytewise, palloc'd; reads by the caller's snapshot. */
 extern int	meter_customer_subjects(const pg_uuid_t *organization, const MeterText *subject,
 									MeterText **list);
 

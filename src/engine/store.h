@@ -88,6 +88,15 @@ extern void meter_event_scan(const pg_uuid_t *organization, MeterText type,
 							 const MeterInterval *intervals, int n,
 							 MeterEventVisit visit, void *arg);
 
+/* Asked before a piece of the store is read: is what happened from then on wanted? */
+typedef bool (*MeterEventMore) (void *arg, TimestampTz from);
+
+/* As meter_event_scan, for every subject of one interval, piece by piece in
+ * order of their first events, until more says no. */
+extern void meter_event_scan_while(const pg_uuid_t *organization, MeterText type,
+								   MeterInterval interval, MeterEventMore more,
+								   MeterEventVisit visit, void *arg);
+
 /* ---- series: stream, subject, currency and dimensions as a number ---- */
 
 typedef struct MeterSeries

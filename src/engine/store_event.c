@@ -155,13 +155,14 @@ visit_page(MeterText page, MeterText type, const MeterText *subject, MeterInterv
 	}
 }
 
-/* Visit events in intervals; see store.h. */
-void
-meter_event_scan(const pg_uuid_t *organization, MeterText type, const MeterText *subject,
-				 const MeterInterval *intervals, int n, MeterEventVisit visit, void *arg)
+/* Visit the events of one interval, one subject's or all (NULL), until more
+ * (which may be NULL) says no. */
+static void
+scan_interval(const pg_uuid_t *organization, MeterText type, const MeterText *subject,
+			  MeterInterval interval, MeterEventMore more, MeterEventVisit visit, void *arg)
 {
 	static MeterStatement statement = {
-		"SELECT e.events FROM meter.event AS e"
+		"SELECT e.events, e.\"time\" FROM meter.event AS e"
 		" WHERE e.organization_id = $1 AND e.\"time\" >= $2 AND e.\"time\" < $3 AND e.type = $4"
 		" ORDER BY e.\"time\", e.seq",
 		4, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
@@ -170,38 +171,55 @@ meter_event_scan(const pg_uuid_t *organization, MeterText type, const MeterText 
 												  ALLOCSET_DEFAULT_SIZES);
 	Datum		values[4];
 	bool		isnull;
+	Portal		portal;
+	uint64		rows;
+	bool		wanted = true;
 
 	values[0] = UUIDPGetDatum(organization);
+	values[1] = TimestampTzGetDatum(hour_floor(interval.from));
+	values[2] = TimestampTzGetDatum(interval.to);
 	values[3] = meter_spi_text(type, &isnull);
-	for (int i = 0; i < n; i++)
+	portal = meter_spi_open(&statement, values, NULL, true);
+	do
 	{
-		Portal		portal;
-		uint64		rows;
+		SPITupleTable *table;
 
-		values[1] = TimestampTzGetDatum(hour_floor(intervals[i].from));
-		values[2] = TimestampTzGetDatum(intervals[i].to);
-		portal = meter_spi_open(&statement, values, NULL, true);
-		do
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(portal, true, SCAN_BATCH);
+		rows = SPI_processed;
+		table = SPI_tuptable;
+		for (uint64 r = 0; r < rows && wanted; r++)
 		{
-			SPITupleTable *table;
+			MemoryContext old = MemoryContextSwitchTo(context);
 
-			CHECK_FOR_INTERRUPTS();
-			SPI_cursor_fetch(portal, true, SCAN_BATCH);
-			rows = SPI_processed;
-			table = SPI_tuptable;
-			for (uint64 r = 0; r < rows; r++)
-			{
-				MemoryContext old = MemoryContextSwitchTo(context);
-
-				/* the visitor may use SPI itself */
-				SPI_tuptable = table;
-				visit_page(meter_spi_get_text(r, 1), type, subject, intervals[i], visit, arg);
-				MemoryContextSwitchTo(old);
-				MemoryContextReset(context);
-			}
-			SPI_freetuptable(table);
-		} while (rows == SCAN_BATCH);
-		SPI_cursor_close(portal);
-	}
+			/* the visitor may use SPI itself */
+			SPI_tuptable = table;
+			wanted = more == NULL || more(arg, DatumGetTimestampTz(meter_spi_value(r, 2, &isnull)));
+			SPI_tuptable = table;
+			if (wanted)
+				visit_page(meter_spi_get_text(r, 1), type, subject, interval, visit, arg);
+			MemoryContextSwitchTo(old);
+			MemoryContextReset(context);
+		}
+		SPI_freetuptable(table);
+	} while (rows == SCAN_BATCH && wanted);
+	SPI_cursor_close(portal);
 	MemoryContextDelete(context);
+}
+
+/* Visit events in intervals; see store.h. */
+void
+meter_event_scan(const pg_uuid_t *organization, MeterText type, const MeterText *subject,
+				 const MeterInterval *intervals, int n, MeterEventVisit visit, void *arg)
+{
+	for (int i = 0; i < n; i++)
+		scan_interval(organization, type, subject, intervals[i], NULL, visit, arg);
+}
+
+/* Visit events until it is enough; see store.h. */
+void
+meter_event_scan_while(const pg_uuid_t *organization, MeterText type, MeterInterval interval,
+					   MeterEventMore more, MeterEventVisit visit, void *arg)
+{
+	scan_interval(organization, type, NULL, interval, more, visit, arg);
 }

@@ -20,7 +20,6 @@
 #include "utils/memutils.h"
 
 #include "engine/cells.h"
-#include "engine/measure.h"
 
 /* Versions whose usage is added up into one row. */
 typedef struct Segment
@@ -55,8 +54,7 @@ typedef struct Usage
 	const MeterUsageRequest *request;
 	MeterTiling tiling;
 	MeterGroups groups;
-	int			nsubjects;		/* whom to read, where a subject is asked for */
-	MeterText  *subjects;
+	MeterSubjects subjects;
 	int			nsegments;
 	Segment    *segments;
 	int		   *version_segment;	/* of each of the meter's versions, or -1 */
@@ -65,7 +63,6 @@ typedef struct Usage
 	HTAB	   *series;			/* of the stream being read */
 	MemoryContext context;
 	MemoryContext row_context;	/* reset with each row read */
-	MeterJson	doc;
 } Usage;
 
 /* Can results of the segment and of a version be added up? */
@@ -132,18 +129,13 @@ empty_range(Usage *usage)
 	};
 }
 
-/* The meter's version of that id, or -1. */
+/* The meter's version of that id, where it lies in the range; or -1. */
 static int
 find_version(const Usage *usage, int32 version_id)
 {
-	const MeterEntry *meter = usage->request->meter;
+	int			version = meter_usage_version(usage->request, version_id);
 
-	for (int i = meter->nversions - 1; i >= 0; i--)
-	{
-		if (meter->versions[i]->version_id == version_id)
-			return usage->version_segment[i] >= 0 ? i : -1;
-	}
-	return -1;
+	return version >= 0 && usage->version_segment[version] >= 0 ? version : -1;
 }
 
 /* The state of a window, group and segment. */
@@ -217,33 +209,22 @@ read_rollups(Usage *usage, int32 stream_id, const MeterText *subject)
 
 /* Add a raw event as one version counted it. */
 static void
-add_event(Usage *usage, int version, const MeterEventRow *row, int window)
+visit_counted(void *arg, const MeterEventRow *row, int version,
+			  const MeterMeasure *measure, const MeterSeries *series)
 {
+	Usage	   *usage = arg;
 	const MeterPlan *plan = usage->request->meter->versions[version];
-	int			profile = usage->version_profile[version];
-	MeterInput	input = meter_measure_input(&usage->doc, row->data.data ? 0 : -1, row->time, row->subject);
-	MeterMeasure measure;
-	MeterVerdict verdict;
-	MeterSeries series;
-	MeterError	err;
 	MeterSample sample;
 	int			group;
 
-	verdict = meter_measure(plan, profile, &input, &measure, &err);
-	if (verdict == METER_FILTERED && plan->nprofiles > 1)
+	if (usage->version_segment[version] < 0)
 		return;
-	if (verdict == METER_FILTERED)
-		meter_error_set(&err, "FILTERED", "its filter leaves it out");
-	if (verdict != METER_COUNTED || !meter_measure_series(plan, &input, &series, &err))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("event %lld was counted by version %d of meter \"%s\" but cannot be measured by it: %s",
-						(long long) row->seq, plan->version, plan->key, err.message)));
-	group = meter_groups_find(&usage->groups, &series);
+	group = meter_groups_find(&usage->groups, series);
 	if (group < 0)
 		return;
-	sample = meter_measure_sample(&plan->profiles[profile], &measure, row->time, row->seq);
-	meter_state_add(find_state(usage, window, group, usage->version_segment[version]), &sample);
+	sample = meter_measure_sample(&plan->profiles[measure->profile], measure, row->time, row->seq);
+	meter_state_add(find_state(usage, meter_tiling_find(&usage->tiling, row->time), group,
+							   usage->version_segment[version]), &sample);
 }
 
 /* Add a raw event of a cut quarter. */
@@ -251,36 +232,8 @@ static void
 visit_event(void *arg, const MeterEventRow *row)
 {
 	Usage	   *usage = arg;
-	int			window = meter_tiling_find(&usage->tiling, row->time);
-	bool		parsed = false;
-	const char *p = row->versions.data;
 
-	/* the array's text, {1,2}, is walked in place */
-	for (const char *end = p + row->versions.len; p < end;)
-	{
-		int32		version_id = 0;
-		int			version;
-
-		while (p < end && (*p < '0' || *p > '9'))
-			p++;
-		if (p == end)
-			break;
-		while (p < end && *p >= '0' && *p <= '9')
-			version_id = version_id * 10 + (*p++ - '0');
-		version = find_version(usage, version_id);
-		if (version < 0)
-			continue;
-		if (!parsed && row->data.data)
-		{
-			MeterError	err;
-
-			memset(&usage->doc, 0, sizeof(usage->doc));
-			if (!meter_json_parse(&usage->doc, row->data.data, row->data.len, &err))
-				meter_error_throw(&err, ERRCODE_DATA_CORRUPTED, "stored event");
-			parsed = true;
-		}
-		add_event(usage, version, row, window);
-	}
+	meter_usage_visit_event(usage->request, &usage->subjects, row, visit_counted, usage);
 }
 
 static int
@@ -402,10 +355,10 @@ read_streams(Usage *usage)
 			read = usage->version_segment[j] >= 0 && meter->versions[j]->stream_id == stream_id;
 		if (read)
 			continue;
-		if (usage->request->subject == NULL)
+		if (usage->subjects.all)
 			read_rollups(usage, stream_id, NULL);
-		for (int s = 0; s < usage->nsubjects; s++)
-			read_rollups(usage, stream_id, &usage->subjects[s]);
+		for (int s = 0; s < usage->subjects.n; s++)
+			read_rollups(usage, stream_id, &usage->subjects.list[s]);
 	}
 }
 
@@ -415,14 +368,9 @@ read_cuts(Usage *usage)
 {
 	const MeterUsageRequest *request = usage->request;
 	const char *type = request->meter->versions[0]->metric_key;
-	MeterText	type_text = {type, strlen(type)};
 
-	if (request->subject == NULL)
-		meter_event_scan(&request->organization, type_text, NULL,
-						 usage->tiling.cuts, usage->tiling.ncuts, visit_event, usage);
-	for (int s = 0; s < usage->nsubjects; s++)
-		meter_event_scan(&request->organization, type_text, &usage->subjects[s],
-						 usage->tiling.cuts, usage->tiling.ncuts, visit_event, usage);
+	meter_event_scan(&request->organization, (MeterText) {type, strlen(type)}, NULL,
+					 usage->tiling.cuts, usage->tiling.ncuts, visit_event, usage);
 }
 
 /* Answer a request; see usage.h. */
@@ -438,8 +386,7 @@ meter_usage_compute(const MeterUsageRequest *request, MeterUsageEmit emit, void 
 	usage.context = ctl.hcxt = context;
 	usage.row_context = AllocSetContextCreate(context, "meter usage row", ALLOCSET_DEFAULT_SIZES);
 	usage.states = hash_create("meter usage states", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	if (request->subject)
-		usage.nsubjects = meter_customer_subjects(&request->organization, request->subject, &usage.subjects);
+	meter_subjects_find(&usage.subjects, request);
 	meter_usage_tile(request, &usage.tiling);
 	meter_groups_begin(&usage.groups, request);
 	find_segments(&usage);

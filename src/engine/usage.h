@@ -7,6 +7,7 @@
 
 #include "definitions/cache.h"
 #include "engine/customers.h"
+#include "engine/measure.h"
 #include "engine/store.h"
 
 #define METER_USAGE_MAX_WINDOWS 1000000
@@ -47,6 +48,32 @@ typedef void (*MeterUsageEmit) (void *arg, const MeterUsageRow *row);
  * come by window, then group, then version. */
 extern void meter_usage_compute(const MeterUsageRequest *request,
 								MeterUsageEmit emit, void *arg);
+
+/* ---- usage_events.c: raw events as a meter counted them ---- */
+
+/* Whom to read. */
+typedef struct MeterSubjects
+{
+	bool		all;
+	int			n;
+	MeterText  *list;
+} MeterSubjects;
+
+/* Those of whom the request asks for. */
+extern void meter_subjects_find(MeterSubjects *subjects, const MeterUsageRequest *request);
+extern bool meter_subjects_have(const MeterSubjects *subjects, MeterText subject);
+
+/* The number of the meter's version of that id, or -1. */
+extern int	meter_usage_version(const MeterUsageRequest *request, int32 version_id);
+
+/* Called with an event as a version of the meter, by its number, counted it. */
+typedef void (*MeterCountedVisit) (void *arg, const MeterEventRow *row, int version,
+								   const MeterMeasure *measure, const MeterSeries *series);
+
+/* Visit the event for each version whose profile counted it for one of the
+ * subjects; the request's filter is not looked at. */
+extern void meter_usage_visit_event(const MeterUsageRequest *request, const MeterSubjects *subjects,
+									const MeterEventRow *row, MeterCountedVisit visit, void *arg);
 
 /* ---- usage_windows.c: the range cut into windows ---- */
 
@@ -90,6 +117,9 @@ typedef struct MeterGroups
 } MeterGroups;
 
 extern void meter_groups_begin(MeterGroups *groups, const MeterUsageRequest *request);
+
+/* Does the request's filter let the series through? */
+extern bool meter_usage_passes_filter(const MeterUsageRequest *request, const MeterSeries *series);
 
 /* Look up the owners of the series' subjects, all at once. */
 extern void meter_groups_prepare(MeterGroups *groups, const MeterSeries *list, int n);

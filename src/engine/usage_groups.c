@@ -124,8 +124,8 @@ shown_subject(MeterGroups *groups, const MeterSeries *series)
 }
 
 /* What the filter looks at: the dimensions, and the subject. */
-static bool
-passes_filter(const MeterUsageRequest *request, const MeterSeries *series)
+bool
+meter_usage_passes_filter(const MeterUsageRequest *request, const MeterSeries *series)
 {
 	StringInfoData buf;
 	MeterJson  *doc;
@@ -189,7 +189,7 @@ meter_groups_find(MeterGroups *groups, const MeterSeries *series)
 	MeterGroup *group;
 	int			subject_len;
 
-	if (!passes_filter(request, series))
+	if (!meter_usage_passes_filter(request, series))
 		return -1;
 
 	subject = shown_subject(groups, series);

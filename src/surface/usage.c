@@ -2,10 +2,9 @@
  * usage.c
  *		SQL: meter.usage().
  */
-#include "engine/usage.h"
+#include "surface/usage_request.h"
 
 #include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -23,8 +22,9 @@ enum
 	ARG_GROUP_BY, ARG_FILTER, ARG_TIME_ZONE, ARG_PROFILE, ARG_AS_OF
 };
 
-static void
-invalid(const char *argument, const char *message)
+/* Refuse an argument; see usage_request.h. */
+void
+meter_request_invalid(const char *argument, const char *message)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -78,7 +78,7 @@ read_group_by(FunctionCallInfo fcinfo, MeterUsageRequest *request)
 		bool		again = false;
 
 		if (nulls[i])
-			invalid("group_by", "must not hold null");
+			meter_request_invalid("group_by", "must not hold null");
 		name = TextDatumGetCString(names[i]);
 		if (strcmp(name, "subject") == 0)
 		{
@@ -101,16 +101,17 @@ check_filter_field(void *arg, const char *field)
 	return true;
 }
 
-static void
-read_filter(FunctionCallInfo fcinfo, MeterUsageRequest *request)
+/* Read a filter tree; see usage_request.h. */
+void
+meter_request_filter(FunctionCallInfo fcinfo, int argument, MeterUsageRequest *request)
 {
 	Jsonb	   *filter;
 	char	   *text;
 	MeterError	err;
 
-	if (PG_ARGISNULL(ARG_FILTER))
+	if (PG_ARGISNULL(argument))
 		return;
-	filter = PG_GETARG_JSONB_P(ARG_FILTER);
+	filter = PG_GETARG_JSONB_P(argument);
 	text = JsonbToCString(NULL, &filter->root, VARSIZE(filter));
 	request->filter = meter_filter_compile(meter_json_parse_or_throw(text, strlen(text), "invalid filter"),
 										   0, &err);
@@ -132,27 +133,27 @@ read_windows(FunctionCallInfo fcinfo, MeterUsageRequest *request)
 
 		request->window.zone = meter_window_zone(VARDATA_ANY(zone), VARSIZE_ANY_EXHDR(zone));
 		if (request->window.zone == NULL)
-			invalid("time_zone", "expected an IANA time zone, such as Europe/Berlin");
+			meter_request_invalid("time_zone", "expected an IANA time zone, such as Europe/Berlin");
 	}
 	if (PG_ARGISNULL(ARG_WINDOW_SIZE))
 		return;
 	size = PG_GETARG_TEXT_PP(ARG_WINDOW_SIZE);
 	if (!meter_window_size_parse(VARDATA_ANY(size), VARSIZE_ANY_EXHDR(size), &request->window.size))
-		invalid("window_size", "expected minute, hour, day, week, month, quarter, year or billing_period");
+		meter_request_invalid("window_size", "expected minute, hour, day, week, month, quarter, year or billing_period");
 	if (request->window.size != METER_WINDOW_BILLING_PERIOD)
 		request->window.has_anchor = false;
 	else if (request->subject == NULL)
-		invalid("window_size", "billing_period: expected a subject, whose billing periods are asked for");
+		meter_request_invalid("window_size", "billing_period: expected a subject, whose billing periods are asked for");
 	else if (!PG_ARGISNULL(ARG_TIME_ZONE))
-		invalid("time_zone", "billing periods are in the time zone of their subscription");
+		meter_request_invalid("time_zone", "billing periods are in the time zone of their subscription");
 	if (!meter_timestamp_in_range(request->from) || !meter_timestamp_in_range(request->to))
-		invalid("period_from, period_to", "expected years 1 to 9999 where window_size is given");
+		meter_request_invalid("period_from, period_to", "expected years 1 to 9999 where window_size is given");
 	request->windowed = true;
 }
 
-/* Read and check the arguments. */
-static void
-read_request(FunctionCallInfo fcinfo, MeterUsageRequest *request, MeterText *subject)
+/* Read and check the first arguments; see usage_request.h. */
+void
+meter_request_read(FunctionCallInfo fcinfo, MeterUsageRequest *request, MeterText *subject)
 {
 	static const char *const required[] = {"organization_id", "meter", "period_from", "period_to"};
 	text	   *name;
@@ -164,15 +165,11 @@ read_request(FunctionCallInfo fcinfo, MeterUsageRequest *request, MeterText *sub
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("%s must not be null", required[i])));
 	}
-	if (!PG_ARGISNULL(ARG_PROFILE) || !PG_ARGISNULL(ARG_AS_OF))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("profile and as_of are not supported yet")));
 	request->organization = *PG_GETARG_UUID_P(ARG_ORGANIZATION);
 	request->from = PG_GETARG_TIMESTAMPTZ(ARG_FROM);
 	request->to = PG_GETARG_TIMESTAMPTZ(ARG_TO);
 	if (request->from > request->to)
-		invalid("period_to", "must not be before period_from");
+		meter_request_invalid("period_to", "must not be before period_from");
 	name = PG_GETARG_TEXT_PP(ARG_METER);
 	request->meter = meter_cache_meter(&request->organization, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 	if (request->meter == NULL)
@@ -186,8 +183,19 @@ read_request(FunctionCallInfo fcinfo, MeterUsageRequest *request, MeterText *sub
 		*subject = (MeterText) {VARDATA_ANY(s), VARSIZE_ANY_EXHDR(s)};
 		request->subject = subject;
 	}
+}
+
+/* Read and check the arguments. */
+static void
+read_request(FunctionCallInfo fcinfo, MeterUsageRequest *request, MeterText *subject)
+{
+	meter_request_read(fcinfo, request, subject);
+	if (!PG_ARGISNULL(ARG_PROFILE) || !PG_ARGISNULL(ARG_AS_OF))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("profile and as_of are not supported yet")));
 	read_group_by(fcinfo, request);
-	read_filter(fcinfo, request);
+	meter_request_filter(fcinfo, ARG_FILTER, request);
 	read_windows(fcinfo, request);
 }
 
