@@ -7,20 +7,18 @@ COMMENT ON FUNCTION meter.page_events(bytea) IS 'The events on a page of meter.e
 -- The engine's statements reach its tables by their indexes, always the same
 -- way. A plan made while a table was small must not scan it when it has grown;
 -- a bitmap would read dead rollup pages again and again, which an index scan
--- marks; planning again, or compiling a plan, takes longer than running it.
+-- marks.
 
 CREATE FUNCTION meter.ingest(organization_id uuid, events json)
 	RETURNS TABLE (ordinal int, id text, status text, code text, message text)
 	LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1000
 	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
-	SET plan_cache_mode = force_generic_plan SET jit = off
 	AS 'MODULE_PATHNAME', 'meter_ingest';
 COMMENT ON FUNCTION meter.ingest(uuid, json) IS 'Ingests one event or an array of events (CloudEvents 1.0: id, source, type, subject, time, data; and meter, a key or id, to aim at one meter). Result: a row an event, in order: ordinal (from 1), id, status (accepted, duplicate, conflict, unmatched, rejected), code and message where there is something to say. Errors: 42704 no such organization; 22000 a bad event where settings.partial is false; 22004 null argument. Source: standard (CloudEvents).';
 
 CREATE FUNCTION meter.report_usage(organization_id uuid, report jsonb, idempotency_key text) RETURNS jsonb
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
-	SET plan_cache_mode = force_generic_plan SET jit = off
 	AS 'MODULE_PATHNAME', 'meter_report_usage';
 COMMENT ON FUNCTION meter.report_usage(uuid, jsonb, text) IS 'Reports usage to one meter. report: object of value (number), meterId or meterName (string), customerId (string), timestamp (RFC 3339, default now) and metadata (object of strings, numbers, booleans); idempotency_key: 1 to 255 bytes. Result: {"status":"queued","requestId"} or {"status":"duplicate","idempotencyKey"}; counted when the transaction commits. Errors: 22023 bad report, 23505 the key came before with another report, 42704 no such organization or meter, 55000 archived meter. Source: seed 002 (POST /meters/usage).';
 
@@ -31,8 +29,7 @@ CREATE FUNCTION meter.usage(organization_id uuid, meter text, period_from timest
 	RETURNS TABLE (window_start timestamptz, window_end timestamptz, subject text, dimensions jsonb,
 		currency text, version int, value numeric, event_count bigint)
 	LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100
-	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
-	SET plan_cache_mode = force_generic_plan SET jit = off
+	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 	AS 'MODULE_PATHNAME', 'meter_usage';
 COMMENT ON FUNCTION meter.usage(uuid, text, timestamptz, timestamptz, text, text, text[], jsonb, text, text, timestamptz) IS 'What was used in [period_from, period_to). meter: key or id; subject: one subject, or one customer by id, code or alias with the usage of all of its subjects; default all; window_size: minute, hour, day, week, month, quarter, year or billing_period (default one row for the range), in time_zone (IANA name, default the meter''s); group_by: dimensions and subject (a customer''s code, or its id where it has none; the subject itself where it is no customer''s); filter: a filter tree over dimensions and subject (as events name it); profile, as_of: not supported yet. Result: a row a window, group, currency and version: value in the meter''s unit, null where the function has none over no events. Errors: 22023 bad argument, 22004 null argument, 42704 no such meter, 54000 too many windows, 0A000 not supported yet. A billing_period needs a subject: its windows are those of its customer''s subscription that covers the time, in the subscription''s zone, cut at its start and end (of several the one that started first); where none does, months from the meter''s anchor, or calendar months, in the meter''s zone. Source: standard.';
 
@@ -43,6 +40,6 @@ CREATE FUNCTION meter.explain_usage(organization_id uuid, meter text, period_fro
 	RETURNS TABLE ("time" timestamptz, seq bigint, type text, source text, id text, subject text, dimensions jsonb,
 		currency text, version int, value numeric, unique_key text, data json)
 	LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100
-	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 	AS 'MODULE_PATHNAME', 'meter_explain_usage';
 COMMENT ON FUNCTION meter.explain_usage(uuid, text, timestamptz, timestamptz, text, jsonb, text, timestamptz, timestamptz, bigint, int) IS 'The events behind a number of meter.usage() over the same range, subject, filter and profile, by time and arrival. after_time, after_seq: time and seq of the last row of the page before, null for the first page; page_size: 1 to 10000, default 100; as_of: not supported yet. Result: a row an event: time, seq (arrival number), type, source, id, subject (as events name it), dimensions, currency, version that counted it, value (what it adds: the values of all pages sum up to the number where the function is sum, count or custom; 1 for count; null for unique_count, where unique_key is what is counted), and data. Cost: about one page of events, and for a subject or a filter also the rollups of the range. Errors: 22023 bad argument, 22004 null argument, 42704 no such meter, 0A000 not supported yet. Source: standard.';

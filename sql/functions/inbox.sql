@@ -17,7 +17,6 @@ COMMENT ON COLUMN meter.event_inbox.meter IS 'Key or id of the one meter it is a
 CREATE FUNCTION meter.event_inbox_insert() RETURNS trigger
 	LANGUAGE c
 	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
-	SET plan_cache_mode = force_generic_plan SET jit = off
 	AS 'MODULE_PATHNAME', 'meter_event_inbox';
 COMMENT ON FUNCTION meter.event_inbox_insert() IS 'Trigger: ingests what is inserted into meter.event_inbox. Source: internal.';
 
