@@ -121,13 +121,14 @@ meter_cache_refresh(void)
 	}
 	AcceptInvalidationMessages();
 	/* event types nobody listens to are remembered too: set a bound */
-	if (cache_context && hash_get_num_entries(listeners) > MAX_LISTENERS)
+	if (!stale && hash_get_num_entries(listeners) > MAX_LISTENERS)
 		stale = true;
 	if (!stale)
 		return;
 
 	if (cache_context)
 		MemoryContextSetParent(cache_context, TopTransactionContext);
+	cache_context = NULL;
 	cache_context = AllocSetContextCreate(CacheMemoryContext, "meter definitions",
 										  ALLOCSET_DEFAULT_SIZES);
 	organizations = new_table("meter organizations");
@@ -201,6 +202,7 @@ meter_cache_organization(const pg_uuid_t *organization)
 			found->partial = DatumGetBool(meter_spi_value(0, 1, &isnull));
 			found->require_known_subject = DatumGetBool(meter_spi_value(0, 2, &isnull));
 		}
+		SPI_freetuptable(SPI_tuptable);
 		item = enter(organizations, organization, "", 0, found);
 	}
 	return item->value;
@@ -235,7 +237,7 @@ load_listeners(const pg_uuid_t *organization)
 	uint64		rows = SPI_processed;
 	MeterListeners *result = MemoryContextAllocZero(cache_context, sizeof(MeterListeners));
 
-	result->meters = MemoryContextAlloc(cache_context, Max(rows, 1) * sizeof(MeterEntry *));
+	result->meters = MemoryContextAlloc(cache_context, rows * sizeof(MeterEntry *));
 	for (uint64 row = 0; row < rows;)
 	{
 		MeterEntry *entry = MemoryContextAllocZero(cache_context, sizeof(MeterEntry));
@@ -284,8 +286,18 @@ meter_cache_listeners(const pg_uuid_t *organization, const char *type, int len)
 
 	if (item == NULL)
 	{
+		static const MeterListeners nobody = {0};
+		MeterListeners *found;
+
 		catalog_query(&statement, organization, type, len);
-		item = enter(listeners, organization, type, len, load_listeners(organization));
+		found = SPI_processed > 0 ? load_listeners(organization) : NULL;
+		SPI_freetuptable(SPI_tuptable);
+		/* types nobody listens to are remembered too, but one call can bring any number */
+		if (found == NULL && hash_get_num_entries(listeners) > MAX_LISTENERS)
+			return &nobody;
+		if (found == NULL)
+			found = MemoryContextAllocZero(cache_context, sizeof(MeterListeners));
+		item = enter(listeners, organization, type, len, found);
 	}
 	return item->value;
 }
@@ -308,9 +320,10 @@ meter_cache_meter(const pg_uuid_t *organization, const char *name, int len)
 		char	   *type;
 
 		catalog_query(&statement, organization, name, len);
-		if (SPI_processed == 0)
+		type = SPI_processed == 0 ? NULL : TextDatumGetCString(meter_spi_value(0, 1, &isnull));
+		SPI_freetuptable(SPI_tuptable);
+		if (type == NULL)
 			return NULL;
-		type = TextDatumGetCString(meter_spi_value(0, 1, &isnull));
 		(void) meter_cache_listeners(organization, type, strlen(type));
 		item = look_up(names, organization, name, len);
 		if (item == NULL)
@@ -340,6 +353,7 @@ meter_cache_meter_by_name(const pg_uuid_t *organization, const char *name, int l
 	char	   *key;
 	CacheItem  *item;
 	bool		isnull;
+	bool		several;
 
 	if (found)
 		return found;
@@ -349,14 +363,16 @@ meter_cache_meter_by_name(const pg_uuid_t *organization, const char *name, int l
 	if (item)
 		return item->value;
 	catalog_query(&statement, organization, name, len);
-	if (SPI_processed == 0)
+	key = SPI_processed == 0 ? NULL : TextDatumGetCString(meter_spi_value(0, 1, &isnull));
+	several = SPI_processed > 1;
+	SPI_freetuptable(SPI_tuptable);
+	if (key == NULL)
 		return NULL;
-	if (SPI_processed > 1)
+	if (several)
 		ereport(ERROR,
 				(errcode(ERRCODE_AMBIGUOUS_ALIAS),
 				 errmsg("several meters are named \"%.*s\"", len, name),
 				 errhint("Use the meter's key or id.")));
-	key = TextDatumGetCString(meter_spi_value(0, 1, &isnull));
 	found = meter_cache_meter(organization, key, strlen(key));
 	if (found)
 		enter(names, organization, alias, len + 1, (void *) found);

@@ -8,6 +8,8 @@
  */
 #include "engine/batch.h"
 
+#include "utils/memutils.h"
+
 /* An error that lives as long as the batch. */
 MeterError *
 meter_batch_error(const MeterError *err)
@@ -51,10 +53,12 @@ meter_event_settle(const MeterBatch *batch, MeterEvent *event)
 		event->status = METER_STATUS_ACCEPTED;
 	if (event->status == METER_STATUS_ACCEPTED && refused > 0)
 	{
+		MemoryContext old = MemoryContextSwitchTo(batch->context);
 		MeterError	err;
 
 		meter_error_set(&err, "PARTIAL", "not counted by %d of %d meters", refused, event->ncontributions);
 		event->error = meter_batch_error(&err);
+		MemoryContextSwitchTo(old);
 	}
 }
 
@@ -78,12 +82,16 @@ envelope_key(const MeterEvent *event)
 }
 
 static MeterError *
-key_conflict(void)
+key_conflict(const MeterBatch *batch)
 {
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	MeterError	err;
+	MeterError *result;
 
 	meter_error_set(&err, "KEY_CONFLICT", "this key was counted before with another payload");
-	return meter_batch_error(&err);
+	result = meter_batch_error(&err);
+	MemoryContextSwitchTo(old);
+	return result;
 }
 
 /* Keys gathered for one statement, and whose they are. */
@@ -140,7 +148,7 @@ settle_envelopes(MeterBatch *batch, const KeyList *list)
 		event->settled = event->by_envelope = true;
 		event->status = list->keys[i].state == METER_KEY_CONFLICT ?
 			METER_STATUS_CONFLICT : METER_STATUS_DUPLICATE;
-		event->error = list->keys[i].state == METER_KEY_CONFLICT ? key_conflict() : NULL;
+		event->error = list->keys[i].state == METER_KEY_CONFLICT ? key_conflict(batch) : NULL;
 	}
 }
 
@@ -156,34 +164,56 @@ settle_meter_keys(MeterBatch *batch, const KeyList *list)
 			continue;
 		c->outcome = list->keys[i].state == METER_KEY_CONFLICT ?
 			METER_OUTCOME_CONFLICT : METER_OUTCOME_DUPLICATE;
-		c->error = list->keys[i].state == METER_KEY_CONFLICT ? key_conflict() : NULL;
+		c->error = list->keys[i].state == METER_KEY_CONFLICT ? key_conflict(batch) : NULL;
 		meter_event_settle(batch, &batch->events[c->event]);
 	}
 }
 
-static bool
-same_text(MeterText a, MeterText b)
+static int
+key_text_cmp(const void *pa, const void *pb)
 {
-	return (a.data == NULL) == (b.data == NULL) && a.len == b.len &&
-		(a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+	MeterText	a = ((const MeterKey *) pa)->key;
+	MeterText	b = ((const MeterKey *) pb)->key;
+	int			cmp = memcmp(a.data, b.data, Min(a.len, b.len));
+
+	return cmp != 0 ? cmp : a.len - b.len;
 }
 
 /* What was settled as a duplicate of an event that gave its key back is open. */
 static void
-reopen_duplicates(MeterBatch *batch, int number)
+reopen_duplicates(MeterBatch *batch, KeyList *released)
 {
-	const MeterEvent *released = &batch->events[number];
-
-	for (int i = number + 1; i < batch->nevents; i++)
+	qsort(released->keys, released->n, sizeof(MeterKey), key_text_cmp);
+	for (int i = 0; i < batch->nevents; i++)
 	{
 		MeterEvent *event = &batch->events[i];
+		MeterKey	wanted;
 
-		if (!event->by_envelope || !same_text(event->id, released->id) ||
-			!same_text(event->source, released->source) || !same_text(event->type, released->type))
+		if (!event->by_envelope)
+			continue;
+		wanted.key = envelope_key(event);
+		if (bsearch(&wanted, released->keys, released->n, sizeof(MeterKey), key_text_cmp) == NULL)
 			continue;
 		event->settled = event->by_envelope = false;
 		meter_event_settle(batch, event);
 	}
+}
+
+/* The keys of meters with a dedup_key_path, for the events that are open. */
+static KeyList
+list_meter_keys(const MeterBatch *batch)
+{
+	KeyList		list = new_key_list(batch->ncontributions);
+
+	for (int i = 0; i < batch->ncontributions; i++)
+	{
+		const MeterContribution *c = &batch->contributions[i];
+
+		if (c->plan->dedup_path && c->outcome == METER_OUTCOME_COUNTED &&
+			!batch->events[c->event].settled)
+			list_meter_key(&list, batch, i);
+	}
+	return list;
 }
 
 /*
@@ -194,17 +224,9 @@ reopen_duplicates(MeterBatch *batch, int number)
 static void
 claim_meter_keys(MeterBatch *batch, const KeyList *envelopes)
 {
-	KeyList		list = new_key_list(batch->ncontributions);
+	KeyList		list = list_meter_keys(batch);
 	KeyList		released = new_key_list(envelopes->n);
 
-	for (int i = 0; i < batch->ncontributions; i++)
-	{
-		const MeterContribution *c = &batch->contributions[i];
-
-		if (c->plan->dedup_path && c->outcome == METER_OUTCOME_COUNTED &&
-			!batch->events[c->event].settled)
-			list_meter_key(&list, batch, i);
-	}
 	for (int i = 0; i < batch->nevents; i++)
 		batch->events[i].settled = true;
 	if (list.n == 0)
@@ -219,42 +241,74 @@ claim_meter_keys(MeterBatch *batch, const KeyList *envelopes)
 		if (envelopes->keys[i].state == METER_KEY_NEW && !meter_event_stored(event))
 			list_envelope(&released, batch, envelopes->owners[i]);
 	}
-	if (released.n > 0)
-		meter_key_release(&batch->organization, released.keys, released.n);
-	for (int r = 0; r < released.n; r++)
-		reopen_duplicates(batch, released.owners[r]);
+	if (released.n == 0)
+		return;
+	meter_key_release(&batch->organization, released.keys, released.n);
+	reopen_duplicates(batch, &released);
+}
+
+/* Claim what is open: the envelopes' keys of all that would be stored, then the
+ * meters'. */
+static void
+claim_open(MeterBatch *batch)
+{
+	KeyList		list = new_key_list(batch->nevents);
+
+	for (int i = 0; i < batch->nevents; i++)
+	{
+		const MeterEvent *event = &batch->events[i];
+
+		if (event->id.data && !event->settled && meter_event_stored(event))
+			list_envelope(&list, batch, i);
+	}
+	if (list.n > 0)
+	{
+		meter_key_claim(&batch->organization, list.keys, list.n);
+		settle_envelopes(batch, &list);
+	}
+	claim_meter_keys(batch, &list);
+}
+
+/* Is there an event that gave way to one that gave its key back? */
+static bool
+any_open(const MeterBatch *batch)
+{
+	for (int i = 0; i < batch->nevents; i++)
+	{
+		if (!batch->events[i].settled)
+			return true;
+	}
+	return false;
 }
 
 /*
- * Claim the envelopes' keys of all that would be stored, then the meters'.  What
- * was a duplicate of an event that gave its key back comes around again.
+ * Claim the keys.  What was a duplicate of an event that gave its key back comes
+ * around again; there may be many such under one envelope, so those that meters
+ * have had are taken out first, or each would take a round to itself.
  */
 static void
 claim_keys(MeterBatch *batch)
 {
-	bool		again = true;
+	MemoryContext round = AllocSetContextCreate(batch->context, "meter batch keys",
+												ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(round);
 
-	while (again)
+	claim_open(batch);
+	while (any_open(batch))
 	{
-		KeyList		list = new_key_list(batch->nevents);
+		KeyList		list;
 
-		for (int i = 0; i < batch->nevents; i++)
-		{
-			const MeterEvent *event = &batch->events[i];
-
-			if (event->id.data && !event->settled && meter_event_stored(event))
-				list_envelope(&list, batch, i);
-		}
+		MemoryContextReset(round);
+		list = list_meter_keys(batch);
 		if (list.n > 0)
 		{
-			meter_key_claim(&batch->organization, list.keys, list.n);
-			settle_envelopes(batch, &list);
+			meter_key_look_up(&batch->organization, list.keys, list.n, true);
+			settle_meter_keys(batch, &list);
 		}
-		claim_meter_keys(batch, &list);
-		again = false;
-		for (int i = 0; i < batch->nevents && !again; i++)
-			again = !batch->events[i].settled;
+		claim_open(batch);
 	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(round);
 }
 
 /* A rejected event whose key was counted before is that event again. */
@@ -270,7 +324,7 @@ look_up_rejected(MeterBatch *batch)
 	}
 	if (envelopes.n > 0)
 	{
-		meter_key_look_up(&batch->organization, envelopes.keys, envelopes.n);
+		meter_key_look_up(&batch->organization, envelopes.keys, envelopes.n, false);
 		settle_envelopes(batch, &envelopes);
 	}
 }

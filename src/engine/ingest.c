@@ -26,6 +26,7 @@
 /* A batch is processed when it holds as much. */
 #define BATCH_EVENTS 20000
 #define BATCH_BYTES (16 * 1024 * 1024)
+#define BATCH_MEASURES 200000
 
 struct MeterIngest
 {
@@ -309,7 +310,8 @@ meter_ingest_add(MeterIngest *ingest, MeterText text)
 
 	used = event->raw.len;
 	ingest->bytes += used;
-	if (batch->nevents >= BATCH_EVENTS || ingest->bytes >= BATCH_BYTES)
+	if (batch->nevents >= BATCH_EVENTS || ingest->bytes >= BATCH_BYTES ||
+		batch->ncontributions + batch->nmeasures >= BATCH_MEASURES)
 		process_batch(ingest);
 	return used;
 }
@@ -468,10 +470,10 @@ process_batch(MeterIngest *ingest)
 	append_events(batch);
 	meter_batch_roll_up(batch);
 	keep_rejections(batch);
-	MemoryContextSwitchTo(old);
 
 	for (int i = 0; i < batch->nevents; i++)
 		ingest->emit(ingest->arg, &batch->events[i]);
+	MemoryContextSwitchTo(old);
 	reset_batch(ingest);
 }
 

@@ -32,14 +32,20 @@ prepare(MeterStatement *statement)
 	statement->plan = plan;
 }
 
-/* Run a statement to its end. */
+/*
+ * Run a statement to its end.  SPI leaves its own procedure's memory context
+ * behind as the current one, where what the caller allocates next would stay
+ * until SPI_finish: here and below the caller's is put back.
+ */
 void
 meter_spi_execute(MeterStatement *statement, Datum *values, const char *nulls, bool read_only)
 {
+	MemoryContext context = CurrentMemoryContext;
 	int			result;
 
 	prepare(statement);
 	result = SPI_execute_plan(statement->plan, values, nulls, read_only, 0);
+	MemoryContextSwitchTo(context);
 	if (result < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
@@ -50,8 +56,24 @@ meter_spi_execute(MeterStatement *statement, Datum *values, const char *nulls, b
 Portal
 meter_spi_open(MeterStatement *statement, Datum *values, const char *nulls, bool read_only)
 {
+	MemoryContext context = CurrentMemoryContext;
+	Portal		portal;
+
 	prepare(statement);
-	return SPI_cursor_open(NULL, statement->plan, values, nulls, read_only);
+	portal = SPI_cursor_open(NULL, statement->plan, values, nulls, read_only);
+	MemoryContextSwitchTo(context);
+	return portal;
+}
+
+/* The next rows of a cursor, in SPI_tuptable; returns how many. */
+uint64
+meter_spi_fetch(Portal portal, int count)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	SPI_cursor_fetch(portal, true, count);
+	MemoryContextSwitchTo(context);
+	return SPI_processed;
 }
 
 /* Write an insert's two statements. */

@@ -58,6 +58,9 @@ extern void meter_spi_execute(MeterStatement *statement, Datum *values,
 extern Portal meter_spi_open(MeterStatement *statement, Datum *values,
 							 const char *nulls, bool read_only);
 
+/* Up to so many more of its rows, into SPI_tuptable; returns how many came. */
+extern uint64 meter_spi_fetch(Portal portal, int count);
+
 /* A column of a row of SPI_tuptable. */
 extern Datum meter_spi_value(uint64 row, int column, bool *isnull);
 

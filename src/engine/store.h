@@ -47,8 +47,8 @@ typedef struct MeterKey
 extern void meter_key_claim(const pg_uuid_t *organization, MeterKey *keys, int n);
 
 /* As claim, for keys that must not be claimed: new means that no event that
- * came before has them. */
-extern void meter_key_look_up(const pg_uuid_t *organization, MeterKey *keys, int n);
+ * came before has them, and later also that none that came after. */
+extern void meter_key_look_up(const pg_uuid_t *organization, MeterKey *keys, int n, bool later);
 
 /* Give back keys this call's claim found new. */
 extern void meter_key_release(const pg_uuid_t *organization, MeterKey *keys, int n);

@@ -185,8 +185,7 @@ scan_interval(const pg_uuid_t *organization, MeterText type, const MeterText *su
 		SPITupleTable *table;
 
 		CHECK_FOR_INTERRUPTS();
-		SPI_cursor_fetch(portal, true, SCAN_BATCH);
-		rows = SPI_processed;
+		rows = meter_spi_fetch(portal, SCAN_BATCH);
 		table = SPI_tuptable;
 		for (uint64 r = 0; r < rows && wanted; r++)
 		{

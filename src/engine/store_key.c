@@ -319,13 +319,13 @@ meter_key_claim(const pg_uuid_t *organization, MeterKey *keys, int n)
 
 /* Look keys up without claiming them; see store.h. */
 void
-meter_key_look_up(const pg_uuid_t *organization, MeterKey *keys, int n)
+meter_key_look_up(const pg_uuid_t *organization, MeterKey *keys, int n, bool later)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter key look-up",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 
-	read_keys(organization, sort_keys(keys, n), n, false, palloc(n * sizeof(bool)));
+	read_keys(organization, sort_keys(keys, n), n, later, palloc(n * sizeof(bool)));
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }

@@ -64,10 +64,11 @@ choose_level(int n)
 	return level;
 }
 
-/* Take the days' pages below a level away; their entries join the list. */
+/* Take the days' pages below a level away; their entries join the list, and
+ * live as long as *taken. */
 static int
 take_pages(const pg_uuid_t *organization, Datum *days, int ndays, int level,
-		   MeterRollupDelta **deltas, int n)
+		   MeterRollupDelta **deltas, int n, SPITupleTable **taken)
 {
 	static MeterStatement statement = {
 		"DELETE FROM meter.rollup AS r WHERE r.ctid = ANY (ARRAY("
@@ -86,6 +87,7 @@ take_pages(const pg_uuid_t *organization, Datum *days, int ndays, int level,
 	values[2] = Int16GetDatum(level);
 	values[3] = Int32GetDatum(level == LAST_LEVEL ? METER_ROLLUP_PAGE_BYTES / 2 : 0);
 	meter_spi_execute(&statement, values, NULL, false);
+	*taken = SPI_tuptable;
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		bool		isnull;
@@ -104,7 +106,6 @@ take_pages(const pg_uuid_t *organization, Datum *days, int ndays, int level,
 			(*deltas)[n++] = entry;
 		}
 	}
-	/* the entries point into SPI's tuples, which stay until SPI_finish */
 	return meter_rollup_combine(*deltas, n);
 }
 
@@ -165,6 +166,7 @@ meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas
 	Datum	   *days;
 	int			ndays = 0;
 	int			level = choose_level(n);
+	SPITupleTable *taken = NULL;
 
 	if (n == 0)
 		return;
@@ -180,14 +182,16 @@ meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas
 			days[ndays++] = Int32GetDatum(day_of(list[i].hour));
 	}
 	if (level > 0)
-		n = take_pages(organization, days, ndays, level, &list, n);
+		n = take_pages(organization, days, ndays, level, &list, n, &taken);
 	append_entries(organization, level, list, n);
+	SPI_freetuptable(taken);
 	if (level > 1)
 	{
 		for (int d = 0; d < ndays; d++)
 			days[d] = Int32GetDatum(DatumGetInt32(days[d]) - 1);
-		n = take_pages(organization, days, ndays, LAST_LEVEL, &list, 0);
+		n = take_pages(organization, days, ndays, LAST_LEVEL, &list, 0, &taken);
 		append_entries(organization, LAST_LEVEL, list, n);
+		SPI_freetuptable(taken);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
@@ -237,6 +241,8 @@ visit_page(const RollupScan *scan, int32 day, MeterText rest)
 static void
 scan_pages(MeterStatement *statement, Datum *values, const RollupScan *scan)
 {
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter rollup scan",
+												  ALLOCSET_DEFAULT_SIZES);
 	Portal		portal = meter_spi_open(statement, values, NULL, true);
 	uint64		rows;
 
@@ -245,16 +251,18 @@ scan_pages(MeterStatement *statement, Datum *values, const RollupScan *scan)
 		SPITupleTable *table;
 
 		CHECK_FOR_INTERRUPTS();
-		SPI_cursor_fetch(portal, true, SCAN_BATCH);
-		rows = SPI_processed;
+		rows = meter_spi_fetch(portal, SCAN_BATCH);
 		table = SPI_tuptable;
 		for (uint64 r = 0; r < rows; r++)
 		{
 			bool		isnull;
 			int64		id = DatumGetInt64(meter_spi_value(r, 1, &isnull));
 			int32		day = DatumGetInt32(meter_spi_value(r, 2, &isnull));
+			MemoryContext old = MemoryContextSwitchTo(context);
 			MeterText	entries = meter_spi_get_text(r, 3);
 
+			/* a page that was compressed goes with its row, what visitors keep does not */
+			MemoryContextSwitchTo(old);
 			if (id == 0)
 				visit_page(scan, day, entries);
 			else
@@ -265,10 +273,12 @@ scan_pages(MeterStatement *statement, Datum *values, const RollupScan *scan)
 				one.n = 1;
 				visit_page(&one, day, entries);
 			}
+			MemoryContextReset(context);
 		}
 		SPI_freetuptable(table);
 	} while (rows == SCAN_BATCH);
 	SPI_cursor_close(portal);
+	MemoryContextDelete(context);
 }
 
 #define PROBE_SELECT(days) \
