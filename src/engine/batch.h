@@ -92,6 +92,9 @@ extern bool meter_envelope_read(MeterBatch *batch, MeterEvent *event, MeterError
 /* dedup.c: claim the keys of what is new and settle every event's status. */
 extern void meter_batch_dedup(MeterBatch *batch);
 
+/* Claim the envelope's key of a batch of one event at the head of a chain. */
+extern void meter_batch_claim_chained(MeterBatch *batch);
+
 /* What the outcomes at the meters that listen make of an event. */
 extern void meter_event_settle(const MeterBatch *batch, MeterEvent *event);
 

@@ -344,6 +344,16 @@ drop_duplicates(MeterBatch *batch)
 	}
 }
 
+/* Claim the one event's key in a chain; see batch.h. */
+void
+meter_batch_claim_chained(MeterBatch *batch)
+{
+	KeyList		list = new_key_list(1);
+
+	list_envelope(&list, batch, 0);
+	meter_key_claim_chained(&batch->organization, list.keys);
+}
+
 /* Settle which events are new; see batch.h. */
 void
 meter_batch_dedup(MeterBatch *batch)

@@ -22,6 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "engine/locks.h"
+#include "engine/spi.h"
 
 /* A batch is processed when it holds as much. */
 #define BATCH_EVENTS 20000
@@ -454,6 +455,35 @@ refuse_bad_events(const MeterBatch *batch)
 	}
 }
 
+/*
+ * The short way of a batch of one event that is new, as nearly all single
+ * reports are: key, event and rollups in one statement.  Returns false, with
+ * nothing done, where it cannot be taken or the key was there.
+ */
+static bool
+process_single(MeterBatch *batch)
+{
+	const MeterEvent *event = &batch->events[0];
+
+	if (batch->nevents != 1 || event->id.data == NULL ||
+		event->status != METER_STATUS_ACCEPTED || event->error)
+		return false;
+	for (int i = 0; i < batch->ncontributions; i++)
+	{
+		if (batch->contributions[i].plan->dedup_path)
+			return false;
+	}
+	number_series(batch);
+	meter_spi_chain_begin();
+	meter_batch_claim_chained(batch);
+	append_events(batch);
+	meter_batch_roll_up(batch);
+	if (!meter_spi_chain_end())
+		return false;
+	meter_rollup_tidy(&batch->organization, (int32) (event->time / METER_HOUR - (event->time % METER_HOUR < 0)));
+	return true;
+}
+
 /* Take a whole batch through the engine and emit it. */
 static void
 process_batch(MeterIngest *ingest)
@@ -463,12 +493,15 @@ process_batch(MeterIngest *ingest)
 
 	if (ingest->organization->require_known_subject)
 		meter_batch_require_known(batch);
-	meter_batch_dedup(batch);
-	if (!ingest->organization->partial)
-		refuse_bad_events(batch);
-	number_series(batch);
-	append_events(batch);
-	meter_batch_roll_up(batch);
+	if (!process_single(batch))
+	{
+		meter_batch_dedup(batch);
+		if (!ingest->organization->partial)
+			refuse_bad_events(batch);
+		number_series(batch);
+		append_events(batch);
+		meter_batch_roll_up(batch);
+	}
 	keep_rejections(batch);
 
 	for (int i = 0; i < batch->nevents; i++)

@@ -134,7 +134,7 @@ meter_spi_insert(MeterInsert *insert, const Datum *fixed, Datum *columns, bool *
 		make_insert(insert);
 	memset(flags, ' ', sizeof(flags));
 	memcpy(values, fixed, insert->nfixed * sizeof(Datum));
-	for (int v = 0; v < nvarying; v++)
+	for (int v = 0; v < nvarying && (n == 1 || !meter_spi_chaining()); v++)
 	{
 		int			c = insert->nfixed + v;
 		bool	   *these = nulls ? nulls + (Size) v * n : NULL;
@@ -147,7 +147,10 @@ meter_spi_insert(MeterInsert *insert, const Datum *fixed, Datum *columns, bool *
 			flags[c] = these && *these ? 'n' : ' ';
 		}
 	}
-	meter_spi_execute(n > 1 ? &insert->many : &insert->one, values, flags, false);
+	if (meter_spi_chaining())
+		meter_spi_chain_note(insert, values, flags, n);
+	else
+		meter_spi_execute(n > 1 ? &insert->many : &insert->one, values, flags, false);
 }
 
 /* A column of a row of the result. */

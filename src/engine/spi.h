@@ -11,7 +11,7 @@
 
 #include "values/text.h"
 
-#define METER_STATEMENT_MAX_ARGS 16
+#define METER_STATEMENT_MAX_ARGS 24
 
 typedef struct MeterStatement
 {
@@ -49,6 +49,20 @@ typedef struct MeterInsert
  * nulls (which may be NULL) likewise.  SPI_processed tells how many went in. */
 extern void meter_spi_insert(MeterInsert *insert, const Datum *fixed,
 							 Datum *columns, bool *nulls, int n);
+
+/*
+ * A chain of inserts of one row each, run as one statement.  Between begin and
+ * end, meter_spi_insert only notes its row; end inserts the first one, and the
+ * others if that went in.  It returns false, with nothing inserted, where it did
+ * not, or where more than one row was to go into a table.
+ */
+extern void meter_spi_chain_begin(void);
+extern bool meter_spi_chain_end(void);
+extern bool meter_spi_chaining(void);
+
+/* spi_chain.c's part of meter_spi_insert: take note of a row. */
+extern void meter_spi_chain_note(MeterInsert *insert, const Datum *values,
+								 const char *flags, int n);
 
 /* Run between SPI_connect and SPI_finish; nulls may be NULL. */
 extern void meter_spi_execute(MeterStatement *statement, Datum *values,

@@ -46,6 +46,9 @@ typedef struct MeterKey
  */
 extern void meter_key_claim(const pg_uuid_t *organization, MeterKey *keys, int n);
 
+/* Claim one key at the head of a chain (spi.h), which fails if it was there. */
+extern void meter_key_claim_chained(const pg_uuid_t *organization, MeterKey *key);
+
 /* As claim, for keys that must not be claimed: new means that no event that
  * came before has them, and later also that none that came after. */
 extern void meter_key_look_up(const pg_uuid_t *organization, MeterKey *keys, int n, bool later);
@@ -131,9 +134,13 @@ typedef struct MeterRollupDelta
 	MeterText	cells;			/* see cells.h */
 } MeterRollupDelta;
 
-/* Merge deltas, sorted by series and hour, each pair once. */
+/* Merge deltas, sorted by series and hour, each pair once.  In a chain (spi.h)
+ * they are only appended; call meter_rollup_tidy behind it. */
 extern void meter_rollup_merge(const pg_uuid_t *organization,
 							   const MeterRollupDelta *deltas, int n);
+
+/* Once in a while, merge what single reports left on a day. */
+extern void meter_rollup_tidy(const pg_uuid_t *organization, int32 hour);
 
 typedef void (*MeterRollupVisit) (void *arg, int64 series_id, int32 hour, MeterText cells);
 

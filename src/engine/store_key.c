@@ -317,6 +317,15 @@ meter_key_claim(const pg_uuid_t *organization, MeterKey *keys, int n)
 	MemoryContextDelete(context);
 }
 
+/* Claim one key at the head of a chain; see store.h. */
+void
+meter_key_claim_chained(const pg_uuid_t *organization, MeterKey *key)
+{
+	hash_key(key);
+	key->probe = 0;
+	(void) insert_keys(&insert_absent, organization, &key, 1);
+}
+
 /* Look keys up without claiming them; see store.h. */
 void
 meter_key_look_up(const pg_uuid_t *organization, MeterKey *keys, int n, bool later)

@@ -55,7 +55,7 @@ choose_level(int n)
 {
 	int			level = 0;
 
-	if (IsolationUsesXactSnapshot())
+	if (IsolationUsesXactSnapshot() || meter_spi_chaining())
 		return 0;
 	if (n <= SMALL_BATCH && pg_prng_uint64(&pg_global_prng_state) % (SMALL_FANOUT / FANOUT) != 0)
 		return 0;
@@ -156,6 +156,18 @@ append_entries(const pg_uuid_t *organization, int level, const MeterRollupDelta 
 		append_pages(organization, level, pages, npages);
 }
 
+/* Bring what the days hold below a level into one run of that level. */
+static void
+merge_days(const pg_uuid_t *organization, Datum *days, int ndays, int level)
+{
+	MeterRollupDelta *list = palloc(sizeof(MeterRollupDelta));
+	SPITupleTable *taken;
+	int			n = take_pages(organization, days, ndays, level, &list, 0, &taken);
+
+	append_entries(organization, level, list, n);
+	SPI_freetuptable(taken);
+}
+
 /* Merge deltas; see store.h. */
 void
 meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas, int n)
@@ -189,9 +201,31 @@ meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas
 	{
 		for (int d = 0; d < ndays; d++)
 			days[d] = Int32GetDatum(DatumGetInt32(days[d]) - 1);
-		n = take_pages(organization, days, ndays, LAST_LEVEL, &list, 0, &taken);
-		append_entries(organization, LAST_LEVEL, list, n);
-		SPI_freetuptable(taken);
+		merge_days(organization, days, ndays, LAST_LEVEL);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/* Merge what single reports left; see store.h. */
+void
+meter_rollup_tidy(const pg_uuid_t *organization, int32 hour)
+{
+	MemoryContext context;
+	MemoryContext old;
+	Datum		day = Int32GetDatum(day_of(hour));
+	int			level = choose_level(1);
+
+	if (level == 0)
+		return;
+	context = AllocSetContextCreate(CurrentMemoryContext, "meter rollup tidy",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	merge_days(organization, &day, 1, level);
+	if (level > 1)
+	{
+		day = Int32GetDatum(day_of(hour) - 1);
+		merge_days(organization, &day, 1, LAST_LEVEL);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
