@@ -1,3 +1,24 @@
+CREATE FUNCTION meter.check_custom_fields(fields jsonb) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	wrong text;
+BEGIN
+	IF jsonb_typeof(fields) <> 'object' THEN
+		RAISE EXCEPTION 'invalid organization: settings: custom_fields: expected an object of strings and numbers'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	SELECT f.key INTO wrong FROM jsonb_each(fields) AS f
+		WHERE jsonb_typeof(f.value) NOT IN ('string', 'number') LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'invalid organization: settings: custom_fields: %: expected a string or a number', wrong
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+END
+$function$;
+COMMENT ON FUNCTION meter.check_custom_fields(jsonb) IS 'Checks the custom fields of an organization. Errors: 22023 not an object of strings and numbers. Source: internal.';
+
 CREATE FUNCTION meter.create_organization(name text, id uuid DEFAULT pg_catalog.gen_random_uuid(), settings jsonb DEFAULT '{}') RETURNS uuid
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -18,7 +39,9 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 	FOR setting IN SELECT jsonb_object_keys(settings) LOOP
-		IF setting NOT IN ('partial', 'require_known_subject') THEN
+		IF setting = 'custom_fields' THEN
+			PERFORM meter.check_custom_fields(settings -> setting);
+		ELSIF setting NOT IN ('partial', 'require_known_subject') THEN
 			RAISE EXCEPTION 'invalid organization: settings: unknown key "%"', setting
 				USING ERRCODE = 'invalid_parameter_value';
 		ELSIF jsonb_typeof(settings -> setting) <> 'boolean' THEN
@@ -31,12 +54,20 @@ BEGIN
 	RETURN id;
 END
 $function$;
-COMMENT ON FUNCTION meter.create_organization(text, uuid, jsonb) IS 'Creates a tenant. name: 1 to 200 characters; id: its UUID, made up by default; settings: object, partial (boolean, default true: one bad event does not fail its batch), require_known_subject (boolean, default false: events whose subject is no customer''s are rejected). Result: the id. Errors: 22023 bad argument, 23505 the id is taken. Source: standard.';
+COMMENT ON FUNCTION meter.create_organization(text, uuid, jsonb) IS 'Creates a tenant. name: 1 to 200 characters; id: its UUID, made up by default; settings: object, partial (boolean, default true: one bad event does not fail its batch), require_known_subject (boolean, default false: events whose subject is no customer''s are rejected), custom_fields (object of strings and numbers: calculations of every meter may name them, a meter''s own of the same name comes first). Result: the id. Errors: 22023 bad argument, 23505 the id is taken. Source: standard.';
 
-CREATE FUNCTION meter.check_definition(definition jsonb) RETURNS text
+CREATE FUNCTION meter.inherited_fields(organization_id uuid) RETURNS jsonb
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT COALESCE(NULLIF(o.settings -> 'custom_fields', 'null'), '{}')
+	FROM meter.organization AS o WHERE o.organization_id = $1;
+END;
+COMMENT ON FUNCTION meter.inherited_fields(uuid) IS 'The custom fields an organization gives its meters, an object. Source: internal.';
+
+CREATE FUNCTION meter.check_definition(definition jsonb, inherited_fields jsonb DEFAULT '{}') RETURNS text
 	LANGUAGE c STABLE STRICT PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'meter_check_definition';
-COMMENT ON FUNCTION meter.check_definition(jsonb) IS 'Checks a meter definition and gives the signature of its stream. Errors: 22023 with the JSON pointer of what is wrong, 0A000 what is not supported yet. Source: internal.';
+COMMENT ON FUNCTION meter.check_definition(jsonb, jsonb) IS 'Checks a meter definition and gives the signature of its stream. inherited_fields: object, the organization''s custom fields. Errors: 22023 with the JSON pointer of what is wrong, 0A000 what is not supported yet. Source: internal.';
 
 -- Every key a definition has, with its default.
 CREATE FUNCTION meter.complete_definition(definition jsonb) RETURNS jsonb
@@ -103,7 +134,7 @@ BEGIN
 		effective_at := coalesce(meter.effective_at(definition), effective_at);
 		definition := definition - 'effective_at';
 	END IF;
-	stream := meter.stream_of(org, meter.check_definition(definition));
+	stream := meter.stream_of(org, meter.check_definition(definition, meter.inherited_fields(org)));
 	whole := meter.complete_definition(definition);
 
 	INSERT INTO meter.meter (organization_id, key, metric_key)
@@ -115,8 +146,8 @@ BEGIN
 			USING ERRCODE = 'unique_violation';
 	END IF;
 	INSERT INTO meter.meter_version (organization_id, meter_id, version, meter_no, stream_id, status,
-			definition, effective_from, effective_to, published_at)
-		VALUES (org, head.id, 1, head.meter_no, stream, 'active', whole, effective_at, 'infinity', now());
+			definition, inherited_fields, effective_from, effective_to, published_at)
+		VALUES (org, head.id, 1, head.meter_no, stream, 'active', whole, meter.inherited_fields(org), effective_at, 'infinity', now());
 	RETURN meter.meter_document(head, whole);
 END
 $function$;
@@ -225,7 +256,7 @@ BEGIN
 		END IF;
 	END LOOP;
 	whole := latest.definition || (patch - '{effective_at,save_as_draft,reprocess,version}'::text[]);
-	stream := meter.stream_of(org, meter.check_definition(whole));
+	stream := meter.stream_of(org, meter.check_definition(whole, meter.inherited_fields(org)));
 	whole := meter.complete_definition(whole);
 
 	boundary := clock_timestamp();
@@ -237,8 +268,8 @@ BEGIN
 	UPDATE meter.meter_version AS v SET status = 'superseded', effective_to = boundary
 		WHERE v.organization_id = org AND v.meter_id = head.id AND v.version = head.head_version;
 	INSERT INTO meter.meter_version (organization_id, meter_id, version, meter_no, stream_id, status,
-			definition, effective_from, effective_to, published_at)
-		VALUES (org, head.id, head.head_version + 1, head.meter_no, stream, 'active', whole, boundary, 'infinity', now());
+			definition, inherited_fields, effective_from, effective_to, published_at)
+		VALUES (org, head.id, head.head_version + 1, head.meter_no, stream, 'active', whole, meter.inherited_fields(org), boundary, 'infinity', now());
 	UPDATE meter.meter AS m SET head_version = head.head_version + 1, updated_at = now()
 		WHERE m.organization_id = org AND m.id = head.id
 		RETURNING m.* INTO head;

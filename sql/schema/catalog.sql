@@ -11,7 +11,7 @@ COMMENT ON SCHEMA meter IS 'Usage metering: definitions, ingestion, usage.';
 COMMENT ON TABLE meter.organization IS 'Tenants: each row of every other table belongs to one.';
 COMMENT ON COLUMN meter.organization.organization_id IS 'The tenant.';
 COMMENT ON COLUMN meter.organization.name IS 'Display name, 1 to 200 characters.';
-COMMENT ON COLUMN meter.organization.settings IS 'Settings of the organization: partial (boolean, default true; false makes each batch of events all or nothing), require_known_subject (boolean, default false; true rejects events whose subject is no customer''s).';
+COMMENT ON COLUMN meter.organization.settings IS 'Settings of the organization: partial (boolean, default true; false makes each batch of events all or nothing), require_known_subject (boolean, default false; true rejects events whose subject is no customer''s), custom_fields (object of strings and numbers: what calculations of every meter may name).';
 COMMENT ON COLUMN meter.organization.created_at IS 'When the organization was created.';
 
 CREATE SEQUENCE meter.meter_no_seq AS int;
@@ -55,10 +55,10 @@ CREATE TABLE meter.stream (
 	PRIMARY KEY (organization_id, stream_id),
 	UNIQUE (organization_id, signature)
 );
-COMMENT ON TABLE meter.stream IS 'What versions of meters have in common when they share usage rows: event type, dimensions, currency.';
+COMMENT ON TABLE meter.stream IS 'What versions of meters have in common when they share usage rows: event type, account mapping, dimensions, currency.';
 COMMENT ON COLUMN meter.stream.organization_id IS 'The tenant.';
 COMMENT ON COLUMN meter.stream.stream_id IS 'The stream''s number.';
-COMMENT ON COLUMN meter.stream.signature IS 'The event type, dimensions and currency path, as text.';
+COMMENT ON COLUMN meter.stream.signature IS 'The event type, account mapping, dimensions and currency path, and how those that are derived are calculated, as text.';
 
 CREATE SEQUENCE meter.version_id_seq AS int;
 COMMENT ON SEQUENCE meter.version_id_seq IS 'Numbers of meter versions.';
@@ -73,6 +73,7 @@ CREATE TABLE meter.meter_version (
 	stream_id int NOT NULL,
 	status text NOT NULL CHECK (status IN ('draft', 'scheduled', 'active', 'superseded', 'archived')),
 	definition jsonb NOT NULL,
+	inherited_fields jsonb NOT NULL DEFAULT '{}',
 	effective_from timestamptz,
 	effective_to timestamptz,
 	published_at timestamptz,
@@ -100,6 +101,7 @@ COMMENT ON COLUMN meter.meter_version.meter_no IS 'The meter''s number, for the 
 COMMENT ON COLUMN meter.meter_version.stream_id IS 'The stream whose usage rows it shares.';
 COMMENT ON COLUMN meter.meter_version.status IS 'draft, scheduled, active, superseded or archived.';
 COMMENT ON COLUMN meter.meter_version.definition IS 'The whole definition, defaults filled in.';
+COMMENT ON COLUMN meter.meter_version.inherited_fields IS 'The organization''s custom fields when the version was written: what it measures never changes.';
 COMMENT ON COLUMN meter.meter_version.effective_from IS 'First instant of the event times it measures; -infinity for the first version.';
 COMMENT ON COLUMN meter.meter_version.effective_to IS 'End (exclusive) of the event times it measures; infinity for the newest.';
 COMMENT ON COLUMN meter.meter_version.published_at IS 'When it was published.';

@@ -215,9 +215,11 @@ load_version(uint64 row)
 	bool		isnull;
 	char	   *definition = TextDatumGetCString(meter_spi_value(row, 9, &isnull));
 	MeterJson  *doc = meter_json_parse_or_throw(definition, strlen(definition), "meter definition");
+	char	   *fields = TextDatumGetCString(meter_spi_value(row, 11, &isnull));
+	MeterJson  *inherited = meter_json_parse_or_throw(fields, strlen(fields), "custom fields");
 	MemoryContext old = MemoryContextSwitchTo(cache_context);
 	MeterError	err;
-	MeterPlan  *plan = meter_plan_compile(doc, &err);
+	MeterPlan  *plan = meter_plan_compile(doc, inherited, &err);
 
 	if (plan == NULL)
 		meter_error_throw(&err, ERRCODE_DATA_CORRUPTED, "stored meter definition");
@@ -274,7 +276,8 @@ meter_cache_listeners(const pg_uuid_t *organization, const char *type, int len)
 {
 	static MeterStatement statement = {
 		"SELECT m.id, m.meter_no, m.key, v.version_id, v.version, v.stream_id,"
-		" v.effective_from, v.effective_to, v.definition::text, m.status = 'archived'"
+		" v.effective_from, v.effective_to, v.definition::text, m.status = 'archived',"
+		" v.inherited_fields::text"
 		" FROM meter.meter AS m"
 		" JOIN meter.meter_version AS v ON v.organization_id = m.organization_id AND v.meter_id = m.id"
 		" WHERE m.organization_id = $1 AND m.metric_key = $2"

@@ -108,26 +108,48 @@ read_unit_label(MeterPlanCompiler *c, int node)
 }
 
 static bool
-read_custom_fields(MeterPlanCompiler *c, int node)
+read_event_schema(MeterPlanCompiler *c, int node)
 {
-	MeterJsonMember *members;
-	int			n;
+	c->plan->schema = meter_schema_compile(c->doc, node, METER_SCHEMA_STRICT, c->err);
+	return c->plan->schema != NULL;
+}
 
-	if (c->doc->nodes[node].type != METER_JSON_OBJECT)
-		return meter_plan_refuse(c, "INVALID_TYPE", "expected an object of strings and numbers");
-	n = meter_json_members(c->doc, node, &members);
-	for (int i = 0; i < n; i++)
+static bool
+read_mapping_type(MeterPlanCompiler *c, int node)
+{
+	static const char *const types[] = {
+		[METER_MAPPING_ID] = "id", [METER_MAPPING_CODE] = "code", [METER_MAPPING_ALIAS] = "alias"
+	};
+	const char *text = "";
+	int			len = 0;
+
+	if (c->doc->nodes[node].type == METER_JSON_STRING)
+		text = meter_json_string(c->doc, node, &len);
+	for (int i = 0; i < lengthof(types); i++)
 	{
-		MeterJsonType type = c->doc->nodes[members[i].value].type;
-
-		if (type != METER_JSON_STRING && type != METER_JSON_NUMBER)
+		if (strlen(types[i]) == len && memcmp(types[i], text, len) == 0)
 		{
-			meter_plan_refuse(c, "INVALID_TYPE", "a custom field is a string or a number");
-			meter_error_prepend(c->err, members[i].key, members[i].keylen);
-			return false;
+			c->plan->mapping = i;
+			return true;
 		}
 	}
-	return true;
+	return meter_plan_refuse(c, "INVALID_MAPPING", "expected id, code or alias");
+}
+
+static bool
+read_event_property(MeterPlanCompiler *c, int node)
+{
+	return meter_plan_path(c, node, &c->plan->subject_path);
+}
+
+static bool
+read_account_mapping(MeterPlanCompiler *c, int node)
+{
+	static const char *const known[] = {"type", "event_property"};
+
+	return meter_plan_object(c, node, known, lengthof(known)) &&
+		meter_plan_read(c, node, "type", true, read_mapping_type) &&
+		meter_plan_read(c, node, "event_property", true, read_event_property);
 }
 
 static bool
@@ -140,28 +162,29 @@ static const struct
 {
 	const char *name;
 	MeterReadKey read;
+	const char *required;		/* what to say where it is not there, or NULL */
 }			keys[] =
 {
-	{"key", read_key},
+	{"key", read_key, "a meter needs a key"},
 	{"name", read_name},
-	{"metric_key", read_metric_key},
+	{"metric_key", read_metric_key, "a meter needs a metric_key, the event type it listens to"},
 	{"description", meter_plan_text},
 	{"product_id", meter_plan_uuid},
 	{"group_id", meter_plan_uuid},
 	{"workspace_id", meter_plan_uuid},
-	{"custom_fields", read_custom_fields},
-	{"data_fields", read_unsupported},
-	{"derived_fields", read_unsupported},
-	{"event_schema", read_unsupported},
-	{"function", meter_plan_read_function},
-	{"function_options", read_unsupported},
+	{"custom_fields", meter_plan_read_custom_fields},
+	{"data_fields", meter_plan_read_data_fields},
+	{"derived_fields", meter_plan_read_derived_fields},
+	{"event_schema", read_event_schema},
+	{"function", meter_plan_read_function, "a meter needs a function"},
+	{"function_options", meter_plan_read_function_options},
 	{"value_field", meter_plan_read_value_field},
 	{"unique_by_field", meter_plan_read_unique_by_field},
 	{"filter_tree", meter_plan_read_filter_tree},
 	{"window", meter_plan_read_window},
-	{"profiles", read_unsupported},
+	{"profiles", meter_plan_read_profiles},
 	{"dimensions", read_dimensions},
-	{"account_mapping", read_unsupported},
+	{"account_mapping", read_account_mapping},
 	{"dedup_key_path", read_dedup_key_path},
 	{"late_event_policy", read_unsupported},
 	{"negative_allowed", read_negative_allowed},
@@ -169,82 +192,44 @@ static const struct
 	{"unit_currency_field", read_unit_currency_field}
 };
 
-/* Refuse keys nobody reads. */
 static bool
-check_keys(MeterPlanCompiler *c)
+compile(MeterPlanCompiler *c, const MeterJson *inherited)
 {
-	MeterJsonMember *members;
-	int			n = meter_json_members(c->doc, 0, &members);
+	const char *known[lengthof(keys)];
 
-	for (int i = 0; i < n; i++)
-	{
-		bool		known = false;
-
-		for (int k = 0; k < lengthof(keys); k++)
-			known |= strlen(keys[k].name) == members[i].keylen &&
-				memcmp(keys[k].name, members[i].key, members[i].keylen) == 0;
-		if (!known)
-		{
-			meter_error_set(c->err, "UNKNOWN_KEY", "unknown key \"%.*s\"",
-							members[i].keylen, members[i].key);
-			meter_error_prepend(c->err, members[i].key, members[i].keylen);
-			return false;
-		}
-	}
-	return true;
-}
-
-/* A key's value, or -1 where it is missing or null: null is the default, for
- * every key. */
-static int
-find_key(MeterPlanCompiler *c, const char *key)
-{
-	int			node = meter_json_member(c->doc, 0, key, strlen(key));
-
-	return node >= 0 && c->doc->nodes[node].type == METER_JSON_NULL ? -1 : node;
-}
-
-static bool
-require(MeterPlanCompiler *c, const char *key, const char *message)
-{
-	return find_key(c, key) >= 0 || meter_plan_refuse_at(c, key, "MISSING_KEY", message);
-}
-
-static bool
-compile(MeterPlanCompiler *c)
-{
-	if (c->doc->nodes[0].type != METER_JSON_OBJECT)
-		return meter_plan_refuse(c, "INVALID_TYPE", "expected an object");
-	if (!check_keys(c) ||
-		!require(c, "key", "a meter needs a key") ||
-		!require(c, "metric_key", "a meter needs a metric_key, the event type it listens to") ||
-		!require(c, "function", "a meter needs a function"))
+	for (int k = 0; k < lengthof(keys); k++)
+		known[k] = keys[k].name;
+	if (!meter_plan_object(c, 0, known, lengthof(keys)) || !meter_plan_begin_scope(c, inherited))
 		return false;
 	for (int k = 0; k < lengthof(keys); k++)
 	{
-		int			node = find_key(c, keys[k].name);
-
-		if (node >= 0 && !keys[k].read(c, node))
-		{
-			meter_error_prepend(c->err, keys[k].name, strlen(keys[k].name));
-			return false;
-		}
+		if (keys[k].required && meter_plan_member(c, 0, keys[k].name) < 0)
+			return meter_plan_refuse_at(c, keys[k].name, "MISSING_KEY", keys[k].required);
 	}
-	return meter_plan_check_profile(c);
+	for (int k = 0; k < lengthof(keys); k++)
+	{
+		if (!meter_plan_read(c, 0, keys[k].name, false, keys[k].read))
+			return false;
+		/* the other profiles were read into it */
+		c->profile = &c->plan->profiles[0];
+	}
+	return meter_plan_check_profile(c, "value_field", "unique_by_field");
 }
 
 /* Check and compile a definition; see plan.h. */
 MeterPlan *
-meter_plan_compile(const MeterJson *doc, MeterError *err)
+meter_plan_compile(const MeterJson *doc, const MeterJson *inherited, MeterError *err)
 {
 	MeterPlanCompiler c = {.doc = doc, .err = err};
 	MeterPlan  *plan = palloc0(sizeof(MeterPlan));
 
 	plan->profiles = palloc0(sizeof(MeterProfile));
 	plan->nprofiles = 1;
+	plan->profiles[0].fraction = -1;
 	(void) meter_window_compile(doc, -1, &plan->profiles[0].window, err);
 	c.plan = plan;
-	return compile(&c) ? plan : NULL;
+	c.profile = &plan->profiles[0];
+	return compile(&c, inherited) ? plan : NULL;
 }
 
 /* The number of the dimension of that name, or -1. */

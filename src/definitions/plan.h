@@ -9,13 +9,17 @@
 
 #include "utils/uuid.h"
 
+#include "definitions/formula.h"
 #include "values/filter.h"
 #include "values/path.h"
+#include "values/schema.h"
 #include "values/state.h"
 #include "values/window.h"
 
 #define METER_MAX_DIMENSIONS 32
+#define METER_MAX_FIELDS 15		/* data fields; as many derived ones */
 #define METER_MAX_PROFILES 33	/* the definition's own and 32 more */
+#define METER_MAX_FILTERS 32		/* of a profile */
 
 /* What usage can be grouped by; sorted by name. */
 typedef struct MeterDimension
@@ -25,16 +29,44 @@ typedef struct MeterDimension
 	MeterPath  *path;
 } MeterDimension;
 
+/* A typed field of the event's data. */
+typedef struct MeterField
+{
+	const char *code;
+	int			len;
+	bool		numeric;		/* MEASURE, INCOME or COST */
+} MeterField;
+
+/* A field that is calculated. */
+typedef struct MeterDerivedField
+{
+	MeterField	field;
+	MeterFormula *formula;
+} MeterDerivedField;
+
 /* One aggregation of a version's events. */
 typedef struct MeterProfile
 {
 	const char *code;			/* NULL for the definition's own */
+	bool		recurring;		/* the value persists into later periods */
 	MeterFunction function;
+	double		fraction;		/* percentile: 0 .. 1 */
+	MeterWeightMode mode;		/* weighted_sum */
+	MeterFormula *formula;		/* custom */
 	MeterPath  *value_path;
 	MeterPath  *unique_path;
-	MeterFilter *filter;
+	int			nfilters;		/* all of them must let an event pass */
+	MeterFilter **filters;
 	MeterWindow window;
 } MeterProfile;
+
+/* How the event's property names a customer. */
+typedef enum MeterMappingType
+{
+	METER_MAPPING_ID,
+	METER_MAPPING_CODE,
+	METER_MAPPING_ALIAS
+} MeterMappingType;
 
 typedef struct MeterPlan
 {
@@ -42,6 +74,13 @@ typedef struct MeterPlan
 	const char *key;
 	const char *name;
 	const char *metric_key;
+	int			ndata_fields;	/* 0: not declared */
+	MeterField *data_fields;
+	int			nderived_fields;
+	MeterDerivedField *derived_fields;
+	MeterSchema *schema;		/* or NULL */
+	MeterPath  *subject_path;	/* account_mapping; NULL: the envelope's subject */
+	MeterMappingType mapping;
 	int			nprofiles;
 	MeterProfile *profiles;		/* the first is the definition's own */
 	MeterPath  *currency_path;
@@ -61,14 +100,16 @@ typedef struct MeterPlan
 
 /*
  * Check the definition at the root of doc and compile it in the current memory
- * context; NULL and *err where it cannot work.  The plan copies what it needs.
- * Error code NOT_SUPPORTED marks what this version of meter cannot do.
+ * context; NULL and *err where it cannot work.  inherited is the object of the
+ * organization's custom fields.  The plan copies what it needs.  Error code
+ * NOT_SUPPORTED marks what this version of meter cannot do.
  */
-extern MeterPlan *meter_plan_compile(const MeterJson *doc, MeterError *err);
+extern MeterPlan *meter_plan_compile(const MeterJson *doc, const MeterJson *inherited, MeterError *err);
 
 /*
- * What makes two versions share a stream: the event type, the dimensions and
- * the currency, as one text.
+ * What makes two versions share a stream, as one text: the event type, whose
+ * usage it is, the dimensions and the currency, and how those of them that are
+ * derived are calculated.
  */
 extern char *meter_plan_signature(const MeterPlan *plan);
 

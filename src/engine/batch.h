@@ -69,6 +69,7 @@ typedef struct MeterBatch
 	TimestampTz received_at;
 	MemoryContext context;		/* holds all below; reset with the batch */
 	MeterJson	doc;			/* of the event being read */
+	MeterJson	derived;		/* its data with derived fields, for one meter */
 	MeterEvent *events;
 	int			nevents;
 	int			events_size;

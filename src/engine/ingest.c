@@ -70,6 +70,7 @@ reset_batch(MeterIngest *ingest)
 
 	MemoryContextReset(batch->context);
 	memset(&batch->doc, 0, sizeof(MeterJson));
+	memset(&batch->derived, 0, sizeof(MeterJson));
 	batch->events = NULL;
 	batch->nevents = batch->events_size = 0;
 	batch->contributions = NULL;
@@ -162,7 +163,6 @@ missing_id(MeterError *err)
 static MeterVerdict
 measure_profiles(MeterBatch *batch, MeterContribution *c, const MeterInput *input, MeterError *err)
 {
-	c->first_measure = batch->nmeasures;
 	for (int profile = 0; profile < c->plan->nprofiles; profile++)
 	{
 		MeterVerdict verdict;
@@ -214,7 +214,10 @@ measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter, const 
 	c->meter = meter;
 	c->plan = plan;
 	c->series = shared_series(batch, event, plan);
-	verdict = measure_profiles(batch, c, &input, &err);
+	c->first_measure = batch->nmeasures;
+	verdict = meter_measure_check(plan, &input, &err) &&
+		meter_measure_derive(plan, &input, &batch->derived, &err) ?
+		measure_profiles(batch, c, &input, &err) : METER_REJECTED;
 	if (verdict == METER_COUNTED &&
 		((plan->dedup_path && !meter_measure_dedup_key(plan, &input, &c->dedup_key, &err)) ||
 		 (c->series < 0 && !meter_measure_series(plan, &input, &series, &err))))

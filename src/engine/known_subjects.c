@@ -52,6 +52,9 @@ meter_batch_require_known(MeterBatch *batch)
 			if ((c->outcome != METER_OUTCOME_COUNTED && c->outcome != METER_OUTCOME_FILTERED) ||
 				owners[number].data)
 				continue;
+			/* whose it is was not looked up, and the envelope does not tell */
+			if (c->outcome == METER_OUTCOME_FILTERED && c->plan->subject_path)
+				continue;
 			c->outcome = METER_OUTCOME_REJECTED;
 			c->error = unknown_subject(subjects[number]);
 		}

@@ -7,11 +7,10 @@
  */
 #include "engine/measure.h"
 
-#include "utils/builtins.h"
 #include "utils/json.h"
-#include "utils/numeric.h"
 
 #include "values/currency.h"
+#include "values/scalar.h"
 
 #define MAX_KEY_LENGTH 1024
 
@@ -26,57 +25,13 @@ fail_at(MeterError *err, const MeterPath *path)
 	return false;
 }
 
-/* A number's one spelling, so that 1.0 and 1 are one group. */
-static bool
-canonical_number(const MeterJson *doc, int node, MeterText *out, MeterError *err)
-{
-	const MeterJsonNode *n = &doc->nodes[node];
-	const char *text = doc->text + n->off;
-	uint32		digits = 0;
-	MeterDecimal number;
-	Numeric		trimmed;
-	char	   *result;
-
-	while (digits < n->len && text[digits] >= '0' && text[digits] <= '9')
-		digits++;
-	if (digits == n->len && digits <= METER_DECIMAL_MAX_INTEGER)
-	{
-		*out = (MeterText) {text, n->len};
-		return true;
-	}
-	if (!meter_decimal_from_json(doc, node, &number, err))
-		return false;
-	trimmed = DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale,
-												  NumericGetDatum(meter_decimal_to_numeric(&number))));
-	result = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(trimmed)));
-	*out = (MeterText) {result, strlen(result)};
-	return true;
-}
-
-/* A scalar as a key: a string's content, a number in its one spelling. */
+/* A scalar as a key, which must not be long. */
 static bool
 scalar_key(const MeterJson *doc, int node, MeterText *out, MeterError *err)
 {
-	const MeterJsonNode *n = &doc->nodes[node];
-
-	switch (n->type)
-	{
-		case METER_JSON_STRING:
-			out->data = meter_json_string(doc, node, &out->len);
-			break;
-		case METER_JSON_NUMBER:
-			return canonical_number(doc, node, out, err);
-		case METER_JSON_TRUE:
-		case METER_JSON_FALSE:
-			*out = (MeterText) {doc->text + n->off, n->len};
-			break;
-		default:
-			return meter_error_set(err, "INVALID_TYPE", "expected a string, a number or a boolean, got %s",
-								   meter_json_type_name(doc, node));
-	}
-	if (out->len > MAX_KEY_LENGTH)
-		return meter_error_set(err, "TOO_LONG", "expected at most 1024 bytes, got %d", out->len);
-	return true;
+	return meter_scalar_text(doc, node, out, err) &&
+		(out->len <= MAX_KEY_LENGTH ||
+		 meter_error_set(err, "TOO_LONG", "expected at most 1024 bytes, got %d", out->len));
 }
 
 /* What measuring reads of an event; see measure.h. */
@@ -96,18 +51,9 @@ read_value(const MeterPlan *plan, const MeterPath *path, const MeterInput *input
 	int			node = meter_path_find_value(path, input->doc, input->data);
 
 	if (node < 0)
-	{
-		meter_error_set(err, "MISSING_VALUE", "meter \"%s\" finds no value here; expected a number", plan->key);
-		return fail_at(err, path);
-	}
-	if (!meter_decimal_from_json(input->doc, node, value, err))
-		return fail_at(err, path);
-	if (!plan->negative_allowed && meter_decimal_sign(value) < 0)
-	{
-		meter_error_set(err, "NEGATIVE_VALUE", "meter \"%s\" does not allow negative values", plan->key);
-		return fail_at(err, path);
-	}
-	return true;
+		return meter_error_set(err, "MISSING_VALUE", "meter \"%s\" finds no value here; expected a number",
+							   plan->key);
+	return meter_decimal_from_json(input->doc, node, value, err);
 }
 
 static bool
@@ -124,6 +70,46 @@ read_key(const MeterPlan *plan, const MeterPath *path, const char *what,
 	return scalar_key(input->doc, node, out, err) || fail_at(err, path);
 }
 
+/* What a custom function's expression gives. */
+static bool
+read_formula(const MeterPlan *plan, const MeterFormula *formula, const MeterInput *input,
+			 MeterDecimal *value, MeterError *err)
+{
+	MeterValue	result;
+
+	if (!meter_formula_evaluate(formula, input->doc, input->data, input->time, &result, err))
+		return meter_measure_formula_error(plan, "its expression", err);
+	if (result.type == METER_VALUE_NULL)
+		return meter_error_set(err, "MISSING_VALUE", "the expression of meter \"%s\" gives null; expected a number",
+							   plan->key);
+	if (!meter_formula_number(&result, value, err))
+		return meter_measure_formula_error(plan, "its expression", err);
+	return true;
+}
+
+static bool
+check_sign(const MeterPlan *plan, const MeterDecimal *value, MeterError *err)
+{
+	return plan->negative_allowed || meter_decimal_sign(value) >= 0 ||
+		meter_error_set(err, "NEGATIVE_VALUE", "meter \"%s\" does not allow negative values", plan->key);
+}
+
+/* The value of a profile that takes one. */
+static bool
+measure_value(const MeterPlan *plan, const MeterProfile *profile, const MeterInput *input,
+			  MeterDecimal *value, MeterError *err)
+{
+	if (profile->formula)
+	{
+		if (read_formula(plan, profile->formula, input, value, err) && check_sign(plan, value, err))
+			return true;
+		err->pointer = pstrdup("/data");
+		return false;
+	}
+	return (read_value(plan, profile->value_path, input, value, err) && check_sign(plan, value, err)) ||
+		fail_at(err, profile->value_path);
+}
+
 /* Measure an event for one profile; see measure.h. */
 MeterVerdict
 meter_measure(const MeterPlan *plan, int profile, const MeterInput *input,
@@ -134,12 +120,15 @@ meter_measure(const MeterPlan *plan, int profile, const MeterInput *input,
 
 	memset(out, 0, sizeof(*out));
 	out->profile = profile;
-	if (p->filter && !meter_filter_matches(p->filter, input->doc, input->data))
-		return METER_FILTERED;
+	for (int i = 0; i < p->nfilters; i++)
+	{
+		if (!meter_filter_matches(p->filters[i], input->doc, input->data))
+			return METER_FILTERED;
+	}
 	if (p->function == METER_FUNCTION_UNIQUE_COUNT)
 		ok = read_key(plan, p->unique_path, "unique key", input, &out->unique_key, err);
 	else if (p->function != METER_FUNCTION_COUNT)
-		ok = read_value(plan, p->value_path, input, &out->value, err);
+		ok = measure_value(plan, p, input, &out->value, err);
 	return ok ? METER_COUNTED : METER_REJECTED;
 }
 
@@ -196,6 +185,25 @@ append_dimension(StringInfo buf, const MeterDimension *dimension, const MeterInp
 	return true;
 }
 
+/* Whose usage it is, by the plan's account mapping. */
+static bool
+read_subject(const MeterPlan *plan, const MeterInput *input, MeterText *out, MeterError *err)
+{
+	int			node = meter_path_find_value(plan->subject_path, input->doc, input->data);
+	bool		ok;
+
+	if (node < 0)
+		ok = meter_error_set(err, "MISSING_SUBJECT", "meter \"%s\" finds no account here", plan->key);
+	else if (input->doc->nodes[node].type != METER_JSON_STRING &&
+			 input->doc->nodes[node].type != METER_JSON_NUMBER)
+		ok = meter_error_set(err, "INVALID_SUBJECT", "expected an account, a string or a number, got %s",
+							 meter_json_type_name(input->doc, node));
+	else
+		ok = scalar_key(input->doc, node, out, err) &&
+			(out->len > 0 || meter_error_set(err, "INVALID_SUBJECT", "the account is empty"));
+	return ok || fail_at(err, plan->subject_path);
+}
+
 /* The series an event belongs to; see measure.h. */
 bool
 meter_measure_series(const MeterPlan *plan, const MeterInput *input, MeterSeries *out, MeterError *err)
@@ -204,6 +212,8 @@ meter_measure_series(const MeterPlan *plan, const MeterInput *input, MeterSeries
 
 	out->stream_id = plan->stream_id;
 	out->subject = input->subject;
+	if (plan->subject_path && !read_subject(plan, input, &out->subject, err))
+		return false;
 	out->currency = (MeterText) {NULL, 0};
 	if (plan->currency_path && !read_currency(plan, input, &out->currency, err))
 		return false;

@@ -36,6 +36,20 @@ typedef struct MeterMeasure
 /* data is -1 for an event that has none, which is measured as {}. */
 extern MeterInput meter_measure_input(const MeterJson *doc, int data, TimestampTz time, MeterText subject);
 
+/* Is the event what the plan asks of every event: its schema, its data fields? */
+extern bool meter_measure_check(const MeterPlan *plan, const MeterInput *input, MeterError *err);
+
+/*
+ * Add the plan's derived fields to the data.  What input shows then is in
+ * scratch, a document to be used again for the next event, and in the current
+ * memory context.
+ */
+extern bool meter_measure_derive(const MeterPlan *plan, MeterInput *input, MeterJson *scratch,
+								 MeterError *err);
+
+/* Say in *err whose calculation failed; what is "derived field ..." or the like. */
+extern bool meter_measure_formula_error(const MeterPlan *plan, const char *what, MeterError *err);
+
 /* Measure the event for one profile of the plan. */
 extern MeterVerdict meter_measure(const MeterPlan *plan, int profile, const MeterInput *input,
 								  MeterMeasure *out, MeterError *err);

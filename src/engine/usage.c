@@ -258,6 +258,7 @@ emit_row(Usage *usage, const StateKey *key, const MeterState *state, MeterUsageE
 	const Segment *segment = &usage->segments[key->segment];
 	const MeterGroup *group = key->group >= 0 ? &usage->groups.groups[key->group] : NULL;
 	MeterUsageRow row = {0};
+	MeterResultOptions options = {0};
 	bool		isnull;
 
 	if (state == NULL)
@@ -274,7 +275,11 @@ emit_row(Usage *usage, const StateKey *key, const MeterState *state, MeterUsageE
 	else if (request->subject)
 		row.subject = *request->subject;
 	row.version = segment->plan->version;
-	row.value = meter_state_result(state, segment->profile->function, NULL, &isnull);
+	options.fraction = segment->profile->fraction;
+	options.mode = segment->profile->mode;
+	options.window_start = row.start;
+	options.window_end = row.end;
+	row.value = meter_state_result(state, segment->profile->function, &options, &isnull);
 	if (isnull)
 		row.value = NULL;
 	row.count = meter_state_count(state);

@@ -80,11 +80,13 @@ next_version_id(MeterText *rest, int32 *version_id)
 
 /* Measure the event by one version; false where its profile left it out. */
 static bool
-measure_again(const MeterPlan *plan, int profile, const MeterInput *input, int64 seq,
+measure_again(const MeterPlan *plan, int profile, MeterInput *input, int64 seq,
 			  MeterMeasure *measure, MeterSeries *series)
 {
 	MeterError	err;
-	MeterVerdict verdict = meter_measure(plan, profile, input, measure, &err);
+	MeterJson	derived = {0};
+	MeterVerdict verdict = meter_measure_derive(plan, input, &derived, &err) ?
+		meter_measure(plan, profile, input, measure, &err) : METER_REJECTED;
 
 	if (verdict == METER_FILTERED && plan->nprofiles > 1)
 		return false;
@@ -107,8 +109,6 @@ meter_usage_visit_event(const MeterUsageRequest *request, const MeterSubjects *s
 	int32		version_id;
 	MeterJson	doc = {0};
 
-	if (!meter_subjects_have(subjects, row->subject))
-		return;
 	while (next_version_id(&versions, &version_id))
 	{
 		int			version = meter_usage_version(request, version_id);
@@ -123,13 +123,14 @@ meter_usage_visit_event(const MeterUsageRequest *request, const MeterSubjects *s
 			continue;
 		plan = request->meter->versions[version];
 		profile = meter_plan_profile(plan, request->profile);
-		if (profile < 0)
+		if (profile < 0 || (plan->subject_path == NULL && !meter_subjects_have(subjects, row->subject)))
 			continue;
 		if (doc.nodes == NULL && row->data.data &&
 			!meter_json_parse(&doc, row->data.data, row->data.len, &err))
 			meter_error_throw(&err, ERRCODE_DATA_CORRUPTED, "stored event");
 		input = meter_measure_input(&doc, row->data.data ? 0 : -1, row->time, row->subject);
-		if (measure_again(plan, profile, &input, row->seq, &measure, &series))
+		if (measure_again(plan, profile, &input, row->seq, &measure, &series) &&
+			(plan->subject_path == NULL || meter_subjects_have(subjects, series.subject)))
 			visit(arg, row, version, &measure, &series);
 	}
 }

@@ -19,12 +19,13 @@ parse_jsonb(Jsonb *value, const char *what)
 
 PG_FUNCTION_INFO_V1(meter_check_definition);
 
-/* meter.check_definition(definition) */
+/* meter.check_definition(definition, inherited) */
 Datum
 meter_check_definition(PG_FUNCTION_ARGS)
 {
 	MeterError	err;
-	MeterPlan  *plan = meter_plan_compile(parse_jsonb(PG_GETARG_JSONB_P(0), "invalid meter definition"), &err);
+	MeterPlan  *plan = meter_plan_compile(parse_jsonb(PG_GETARG_JSONB_P(0), "invalid meter definition"),
+										  parse_jsonb(PG_GETARG_JSONB_P(1), "invalid custom fields"), &err);
 
 	if (plan == NULL)
 		meter_error_throw(&err, strcmp(err.code, "NOT_SUPPORTED") == 0 ?

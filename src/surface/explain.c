@@ -26,10 +26,11 @@ static void
 read_request(FunctionCallInfo fcinfo, MeterExplainRequest *request, MeterText *subject)
 {
 	meter_request_read(fcinfo, &request->usage, subject);
-	if (!PG_ARGISNULL(ARG_PROFILE) || !PG_ARGISNULL(ARG_AS_OF))
+	if (!PG_ARGISNULL(ARG_AS_OF))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("profile and as_of are not supported yet")));
+				 errmsg("as_of is not supported yet")));
+	meter_request_profile(fcinfo, ARG_PROFILE, &request->usage);
 	meter_request_filter(fcinfo, ARG_FILTER, &request->usage);
 
 	if (PG_ARGISNULL(ARG_AFTER_TIME) != PG_ARGISNULL(ARG_AFTER_SEQ))

@@ -10,6 +10,7 @@
 #include "utils/memutils.h"
 
 #include "values/expression.h"
+#include "values/scalar.h"
 #include "values/timestamp.h"
 
 /* The expression compiled last, kept while the query runs. */
@@ -76,62 +77,19 @@ compile(FunctionCallInfo fcinfo, const char *text, int len)
 	return cache->expression;
 }
 
-/*
- * Where a dotted name leads to from an object, or -1.  A member that is called
- * like all of the name comes before those that its parts lead through.
- */
-static int
-find_field(const MeterJson *doc, int object, const char *name)
-{
-	for (;;)
-	{
-		const char *dot;
-		int			node = meter_json_member(doc, object, name, strlen(name));
-
-		if (node >= 0)
-			return node;
-		dot = strchr(name, '.');
-		if (dot == NULL)
-			return -1;
-		object = meter_json_member(doc, object, name, dot - name);
-		if (object < 0)
-			return -1;
-		name = dot + 1;
-	}
-}
-
 /* A symbol's value in the fields; what is not there is null. */
 static bool
 resolve_field(void *arg, int index, MeterValue *out, MeterError *err)
 {
 	const Fields *fields = arg;
 	const char *name = meter_expression_symbol(fields->expression, index);
-	int			node = find_field(fields->doc, 0, name);
+	int			node = meter_scalar_find(fields->doc, 0, name);
 
-	out->type = METER_VALUE_NULL;
-	if (node < 0)
+	if (meter_scalar_value(fields->doc, node, out, err))
 		return true;
-	switch ((MeterJsonType) fields->doc->nodes[node].type)
-	{
-		case METER_JSON_NULL:
-			return true;
-		case METER_JSON_FALSE:
-		case METER_JSON_TRUE:
-			out->type = METER_VALUE_BOOL;
-			out->u.boolean = fields->doc->nodes[node].type == METER_JSON_TRUE;
-			return true;
-		case METER_JSON_NUMBER:
-			out->type = METER_VALUE_NUMBER;
-			return meter_decimal_from_json(fields->doc, node, &out->u.number, err);
-		case METER_JSON_STRING:
-			out->type = METER_VALUE_TEXT;
-			out->u.text.data = meter_json_string(fields->doc, node, &out->u.text.len);
-			return true;
-		default:
-			return meter_error_set(err, "TYPE_MISMATCH",
-								   "field %s must be a scalar, not an %s", name,
-								   meter_json_type_name(fields->doc, node));
-	}
+	if (strcmp(err->code, "TYPE_MISMATCH") == 0)
+		err->message = psprintf("field %s %s", name, err->message);
+	return false;
 }
 
 /* A value as jsonb; a time is a text. */

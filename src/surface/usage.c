@@ -120,12 +120,52 @@ meter_request_filter(FunctionCallInfo fcinfo, int argument, MeterUsageRequest *r
 	(void) meter_filter_fields(request->filter, check_filter_field, (void *) request->meter);
 }
 
+/* Read which profile; see usage_request.h. */
+void
+meter_request_profile(FunctionCallInfo fcinfo, int argument, MeterUsageRequest *request)
+{
+	const MeterEntry *meter = request->meter;
+	const MeterPlan *newest = meter->versions[meter->nversions - 1];
+	StringInfoData codes;
+
+	if (PG_ARGISNULL(argument))
+		return;
+	request->profile = text_to_cstring(PG_GETARG_TEXT_PP(argument));
+	for (int i = 0; i < meter->nversions; i++)
+	{
+		if (meter_plan_profile(meter->versions[i], request->profile) >= 0)
+			return;
+	}
+	initStringInfo(&codes);
+	for (int i = 1; i < newest->nprofiles; i++)
+		appendStringInfo(&codes, ", \"%s\"", newest->profiles[i].code);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("profile: meter \"%s\" has no profile \"%s\"", meter->key, request->profile),
+			 errdetail("Expected null%s.", codes.data)));
+}
+
+/* The profile of the newest version that has it. */
+static const MeterProfile *
+newest_profile(const MeterUsageRequest *request)
+{
+	const MeterPlan *plan = NULL;
+	int			number = -1;
+
+	for (int i = request->meter->nversions - 1; i >= 0 && number < 0; i--)
+	{
+		plan = request->meter->versions[i];
+		number = meter_plan_profile(plan, request->profile);
+	}
+	return &plan->profiles[number];
+}
+
 static void
 read_windows(FunctionCallInfo fcinfo, MeterUsageRequest *request)
 {
 	text	   *size;
 
-	request->window = request->meter->versions[request->meter->nversions - 1]->profiles[0].window;
+	request->window = newest_profile(request)->window;
 	request->window.count = 1;
 	if (!PG_ARGISNULL(ARG_TIME_ZONE))
 	{
@@ -190,10 +230,11 @@ static void
 read_request(FunctionCallInfo fcinfo, MeterUsageRequest *request, MeterText *subject)
 {
 	meter_request_read(fcinfo, request, subject);
-	if (!PG_ARGISNULL(ARG_PROFILE) || !PG_ARGISNULL(ARG_AS_OF))
+	if (!PG_ARGISNULL(ARG_AS_OF))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("profile and as_of are not supported yet")));
+				 errmsg("as_of is not supported yet")));
+	meter_request_profile(fcinfo, ARG_PROFILE, request);
 	read_group_by(fcinfo, request);
 	meter_request_filter(fcinfo, ARG_FILTER, request);
 	read_windows(fcinfo, request);

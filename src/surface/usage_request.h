@@ -16,6 +16,9 @@ extern void meter_request_read(FunctionCallInfo fcinfo, MeterUsageRequest *reque
 /* An argument that is a filter tree over dimensions and subject, or null. */
 extern void meter_request_filter(FunctionCallInfo fcinfo, int argument, MeterUsageRequest *request);
 
+/* An argument that is a profile's code, or null for the definition's own. */
+extern void meter_request_profile(FunctionCallInfo fcinfo, int argument, MeterUsageRequest *request);
+
 /* Raise 22023 for an argument. */
 extern void meter_request_invalid(const char *argument, const char *message) pg_attribute_noreturn();
 

@@ -21,28 +21,28 @@ INSERT INTO definition_key (key, meaning) VALUES
 	('key', 'Required. The slug the meter is called by, unique in the organization, immutable: 1 to 80 printable characters, spaces only inside.'),
 	('name', 'What people read: 1 to 200 characters.'),
 	('metric_key', 'Required. The type of the events it listens to, immutable. Several meters may listen to one type.'),
-	('function', 'Required. `sum`, `count`, `avg`, `min`, `max`, `unique_count` or `latest`. `weighted_sum`, `percentile` and `custom` are not supported yet.'),
-	('value_field', 'Path to the number: a JSON number or a numeric string. Needed by all functions but `count` and `unique_count`.'),
+	('function', 'Required. `sum`, `count`, `avg`, `min`, `max`, `unique_count`, `latest`, `weighted_sum`, `percentile` or `custom`: [definition.md](definition.md#function).'),
+	('value_field', 'Path to the number: a JSON number or a numeric string. Needed by all functions but `count`, `unique_count` and `custom`.'),
 	('unique_by_field', 'Path to what `unique_count` counts.'),
 	('dimensions', 'What usage can be grouped and filtered by: an object of names and paths, at most 32.'),
 	('filter_tree', 'Which events count: `{"and": […]}`, `{"or": […]}`, `{"not": …}`, or a leaf `{"field": path, "op": …, "value": …}` with op `eq`, `neq`, `gt`, `gte`, `lt`, `lte`, `in`, `nin`, `contains`, `starts_with`, `ends_with`, `matches` or `exists`.'),
 	('dedup_key_path', 'Path to a key of which each value counts once in this meter; the event''s `source` and `id` make the event itself once-only in any case.'),
-	('window', 'The meter''s own windows: `{"size": …, "count": 1, "time_zone": "UTC", "anchor": null, "week_start": "monday"}` with size `minute`, `hour`, `day`, `week`, `month`, `quarter` or `year`. `billing_period` is not supported yet.'),
+	('window', 'The meter''s own windows: `{"size": …, "count": 1, "time_zone": "UTC", "anchor": null, "week_start": "monday"}` with size `minute`, `hour`, `day`, `week`, `month`, `quarter`, `year` or `billing_period`.'),
 	('negative_allowed', 'Whether a value may be below zero; otherwise such an event is rejected.'),
 	('unit_label', 'The unit that is shown: 1 to 80 characters.'),
 	('unit_currency_field', 'Path to an ISO 4217 code: one total a currency, never a sum across; an event without a code is rejected.'),
-	('custom_fields', 'Strings and numbers of the user''s own, by name.'),
+	('custom_fields', 'Strings and numbers of the user''s own, by name; calculations may use them as `customFields.NAME`. One of the organization''s settings with the same name gives way.'),
 	('product_id', 'UUID of the product it belongs to; only kept.'),
 	('group_id', 'UUID of its group; only kept.'),
 	('workspace_id', 'UUID of its workspace; only kept.'),
 	('description', 'Text for people.'),
-	('function_options', 'Options of `weighted_sum`, `percentile`, `custom` and `unique_count`.'),
-	('event_schema', 'JSON Schema for the event''s data.'),
+	('function_options', '`{"mode": "delta"}` or `"gauge"` for `weighted_sum`, `{"percentile": 0.95}` for `percentile`, `{"expression": "…"}` for `custom`: [definition.md](definition.md#function_options).'),
+	('event_schema', 'JSON Schema (draft 2020-12 or 7) that each event''s data must satisfy: [definition.md](definition.md#event_schema).'),
 	('late_event_policy', 'What happens to events that come after their window has closed.'),
-	('data_fields', 'Typed fields of the event.'),
-	('derived_fields', 'Fields calculated from others.'),
-	('profiles', 'Further aggregations of the same meter.'),
-	('account_mapping', 'Which property names the customer.');
+	('data_fields', 'Typed fields of the event, 1 to 15: `[{"category": …, "code": …, "name": …, "unit": …}]`: [definition.md](definition.md#data_fields).'),
+	('derived_fields', 'Fields calculated from others, at most 15: the same with a `calculation`: [definition.md](definition.md#derived_fields).'),
+	('profiles', 'Further aggregations of the same meter, at most 32: [definition.md](definition.md#profiles).'),
+	('account_mapping', 'Which property names the customer: `{"type": "id", "event_property": path}` with type `id`, `code` or `alias`; null: the event''s `subject`: [definition.md](definition.md#account_mapping).');
 
 -- Exactly the keys that the extension knows, and what it says of each today.
 DO $$
@@ -58,7 +58,7 @@ BEGIN
 	END IF;
 	FOREACH k IN ARRAY known LOOP
 		BEGIN
-			PERFORM meter.check_definition(jsonb_build_object(k, '{}'::jsonb));
+			PERFORM meter.check_definition('{"key": "k", "metric_key": "t", "function": "count"}' || jsonb_build_object(k, '{}'::jsonb));
 		EXCEPTION
 			WHEN feature_not_supported THEN
 				UPDATE definition_key SET supported = false WHERE key = k;

@@ -1,6 +1,6 @@
 /*
- * plan_text.c
- *		Single values of a definition: labels, paths, booleans, UUIDs.
+ * plan_value.c
+ *		What definitions are made of: labels, paths, objects, arrays.
  */
 #include "definitions/compiler.h"
 
@@ -54,6 +54,9 @@ meter_plan_path(MeterPlanCompiler *c, int node, MeterPath **out)
 	if (c->doc->nodes[node].type != METER_JSON_STRING)
 		return meter_plan_refuse(c, "INVALID_TYPE", "expected a JSON path, a string");
 	text = meter_json_string(c->doc, node, &len);
+	/* a field's code may begin with $ */
+	if (meter_plan_has_field(c->plan, text, len))
+		text = psprintf("$.\"%.*s\"", len, text), len += 4;
 	*out = meter_path_compile(text, len, c->err);
 	return *out != NULL;
 }
@@ -92,4 +95,82 @@ meter_plan_uuid(MeterPlanCompiler *c, int node)
 	for (int i = 0; i < len && ok; i++)
 		ok = pattern[i] == '-' ? text[i] == '-' : isxdigit((unsigned char) text[i]) != 0;
 	return ok || meter_plan_refuse(c, "INVALID_UUID", "expected a UUID of 36 characters");
+}
+
+/* A member of an object, or -1 where it is missing or null. */
+int
+meter_plan_member(MeterPlanCompiler *c, int object, const char *key)
+{
+	int			node = meter_json_member(c->doc, object, key, strlen(key));
+
+	return node >= 0 && c->doc->nodes[node].type == METER_JSON_NULL ? -1 : node;
+}
+
+/* Is node an object of no other members than these? */
+bool
+meter_plan_object(MeterPlanCompiler *c, int node, const char *const *known, int nknown)
+{
+	MeterJsonMember *members;
+	int			n;
+
+	if (c->doc->nodes[node].type != METER_JSON_OBJECT)
+		return meter_plan_refuse(c, "INVALID_TYPE", "expected an object");
+	n = meter_json_members(c->doc, node, &members);
+	for (int i = 0; i < n; i++)
+	{
+		bool		found = false;
+
+		for (int k = 0; k < nknown && !found; k++)
+			found = strlen(known[k]) == members[i].keylen &&
+				memcmp(known[k], members[i].key, members[i].keylen) == 0;
+		if (!found)
+		{
+			meter_error_set(c->err, "UNKNOWN_KEY", "unknown key \"%.*s\"",
+							members[i].keylen, members[i].key);
+			meter_error_prepend(c->err, members[i].key, members[i].keylen);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Read the elements of an array of min to max. */
+bool
+meter_plan_array(MeterPlanCompiler *c, int node, int min, int max, MeterReadElement read)
+{
+	const MeterJsonNode *nodes = c->doc->nodes;
+	int			i = 0;
+
+	if (nodes[node].type != METER_JSON_ARRAY)
+		return meter_plan_refuse(c, "INVALID_TYPE", "expected an array");
+	if (nodes[node].count < min || nodes[node].count > max)
+		return meter_error_set(c->err, "INVALID_LENGTH", "expected %d to %d elements, got %d",
+							   min, max, nodes[node].count);
+	for (int v = node + 1; v < nodes[node].next; v = nodes[v].next)
+	{
+		if (!read(c, v, i))
+		{
+			char		number[16];
+
+			meter_error_prepend(c->err, number, snprintf(number, sizeof(number), "%d", i));
+			return false;
+		}
+		i++;
+	}
+	return true;
+}
+
+/* Read a member; missing and null are the same. */
+bool
+meter_plan_read(MeterPlanCompiler *c, int object, const char *key, bool required, MeterReadKey read)
+{
+	int			node = meter_plan_member(c, object, key);
+
+	if (node < 0)
+		return !required ||
+			meter_plan_refuse_at(c, key, "MISSING_KEY", psprintf("%s is required", key));
+	if (read(c, node))
+		return true;
+	meter_error_prepend(c->err, key, strlen(key));
+	return false;
 }
