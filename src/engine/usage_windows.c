@@ -52,8 +52,11 @@ tile_windows(const MeterUsageRequest *request, MeterTiling *tiling)
 	int			size = 64;
 	TimestampTz t = request->from;
 	const MeterPeriod *period = find_periods(request);
+
 	tiling->bounds = palloc(size * sizeof(TimestampTz));
-	tiling->bounds[0] = request->from;
+	if (tiling->history)
+		tiling->bounds[tiling->nwindows++] = DT_NOBEGIN;
+	tiling->bounds[tiling->nwindows] = request->from;
 	while (t < request->to)
 	{
 		TimestampTz start;
@@ -105,9 +108,10 @@ find_cuts(MeterTiling *tiling)
 
 /* Cut the range into windows; see usage.h. */
 void
-meter_usage_tile(const MeterUsageRequest *request, MeterTiling *tiling)
+meter_usage_tile(const MeterUsageRequest *request, bool history, MeterTiling *tiling)
 {
 	memset(tiling, 0, sizeof(*tiling));
+	tiling->history = history;
 	tile_windows(request, tiling);
 	find_cuts(tiling);
 	tiling->hour_from = hour_floor(request->from);
