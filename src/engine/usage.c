@@ -117,20 +117,39 @@ find_version(const MeterUsage *usage, int32 version_id)
 	return version >= 0 && usage->version_segment[version] >= 0 ? version : -1;
 }
 
-/* The state of a window, group and segment; NULL where nobody wants it. */
+/*
+ * The state of a window, group and segment that takes what was in the quarter
+ * of an hour from at; NULL where nobody wants it.
+ */
 static MeterState *
-find_state(MeterUsage *usage, int window, int group, int segment)
+find_state(MeterUsage *usage, int window, int group, int segment, TimestampTz at)
 {
+	const MeterProfile *profile = usage->segments[segment].profile;
 	MeterUsageItem key = {.window = window, .group = group, .segment = segment};
-	bool		found;
+	bool		before = window == 0 && usage->history != METER_HISTORY_NONE;
 	MeterUsageItem *item;
+	bool		found;
 
-	if (window < 0 || (window == 0 && usage->history != METER_HISTORY_NONE &&
-					   meter_profile_history(usage->segments[segment].profile) == METER_HISTORY_NONE))
+	if (window < 0 || (before && meter_profile_history(profile) == METER_HISTORY_NONE))
 		return NULL;
 	item = hash_search(usage->items, &key, HASH_ENTER, &found);
+	if (!before || meter_profile_history(profile) != METER_HISTORY_LAST)
+	{
+		if (!found)
+			item->state = meter_profile_state(profile, usage->context);
+		return item->state;
+	}
+
+	/* of the time before the range only the last quarter is kept */
+	if (found && at < item->at)
+		return NULL;
 	if (!found)
-		item->state = meter_profile_state(usage->segments[segment].profile, usage->context);
+		item->last = AllocSetContextCreate(usage->context, "meter usage last", ALLOCSET_SMALL_SIZES);
+	else if (at > item->at)
+		MemoryContextReset(item->last);
+	if (!found || at > item->at)
+		item->state = meter_profile_state(profile, item->last);
+	item->at = at;
 	return item->state;
 }
 
@@ -145,14 +164,13 @@ visit_rollup(void *arg, int64 series_id, int32 hour, MeterText cells)
 	while (meter_cell_next(&cells, &cell))
 	{
 		int			version = find_version(usage, cell.version_id);
-		int			window;
+		TimestampTz at = hour * METER_HOUR + cell.quarter * METER_QUARTER;
 		MeterState *state;
 
 		if (version < 0 || cell.profile != usage->version_profile[version])
 			continue;
-		window = meter_tiling_quarter(&usage->tiling,
-									  hour * METER_HOUR + cell.quarter * METER_QUARTER);
-		state = find_state(usage, window, series->group, usage->version_segment[version]);
+		state = find_state(usage, meter_tiling_quarter(&usage->tiling, at), series->group,
+						   usage->version_segment[version], at);
 		if (state)
 			meter_state_merge_packed(state, cell.state, cell.len);
 	}
@@ -215,7 +233,7 @@ visit_counted(void *arg, const MeterEventRow *row, int version,
 	if (group < 0)
 		return;
 	state = find_state(usage, meter_tiling_find(&usage->tiling, row->time), group,
-					   usage->version_segment[version]);
+					   usage->version_segment[version], meter_quarter_floor(row->time));
 	sample = meter_measure_sample(&plan->profiles[measure->profile], measure, row->time, row->seq);
 	if (state)
 		meter_state_add(state, &sample);

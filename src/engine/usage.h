@@ -90,6 +90,9 @@ typedef struct MeterTiling
 
 extern void meter_usage_tile(const MeterUsageRequest *request, bool history, MeterTiling *tiling);
 
+/* The start of the quarter hour that holds t. */
+extern TimestampTz meter_quarter_floor(TimestampTz t);
+
 /* The window that holds the quarter hour from t whole, or -1. */
 extern int	meter_tiling_quarter(const MeterTiling *tiling, TimestampTz t);
 

@@ -28,7 +28,7 @@
 #include "utils/hsearch.h"
 
 /* How far to look back, in hours; then to the beginning. */
-static const int32 steps[] = {24, 7 * 24, 31 * 24, 366 * 24};
+static const int32 steps[] = {24, 3 * 24, 9 * 24, 27 * 24, 81 * 24, 243 * 24};
 
 /* What the profile must know of the time before a window. */
 MeterHistory

@@ -23,6 +23,8 @@ typedef struct MeterUsageItem
 	int			group;
 	int			segment;
 	MeterState *state;
+	TimestampTz at;				/* where only the last event matters: the */
+	MemoryContext last;			/* quarter the state is of, and its memory */
 } MeterUsageItem;
 
 /* The group of a series. */

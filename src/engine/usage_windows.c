@@ -10,8 +10,9 @@
 
 #include "miscadmin.h"
 
-static TimestampTz
-quarter_floor(TimestampTz t)
+/* The start of the quarter hour that holds t. */
+TimestampTz
+meter_quarter_floor(TimestampTz t)
 {
 	TimestampTz rest = t % METER_QUARTER;
 
@@ -97,8 +98,8 @@ find_cuts(MeterTiling *tiling)
 
 		if (TIMESTAMP_NOT_FINITE(bound) || bound % METER_QUARTER == 0)
 			continue;
-		cut.from = Max(quarter_floor(bound), first);
-		cut.to = Min(quarter_floor(bound) + METER_QUARTER, last);
+		cut.from = Max(meter_quarter_floor(bound), first);
+		cut.to = Min(meter_quarter_floor(bound) + METER_QUARTER, last);
 		if (tiling->ncuts > 0 && tiling->cuts[tiling->ncuts - 1].to >= cut.from)
 			tiling->cuts[tiling->ncuts - 1].to = cut.to;
 		else
