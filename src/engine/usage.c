@@ -8,11 +8,12 @@
  * window, the cell is merged into that window's state.  The quarters that a
  * window's bound cuts are read from raw events, which are measured by the same
  * code that measured them when they came.  A version's own bounds cut nothing:
- * its cells hold only events of its range.
+ * its cells hold only events of its range.  What persists from window to window
+ * has one more window in front, all that was before (usage_carry.c).
  *
  * All reading is by the caller's snapshot, so rollups and events agree.
  */
-#include "engine/usage.h"
+#include "engine/usage_private.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -21,53 +22,9 @@
 
 #include "engine/cells.h"
 
-/* Versions whose usage is added up into one row. */
-typedef struct Segment
-{
-	TimestampTz from;
-	TimestampTz to;
-	const MeterPlan *plan;		/* the newest of them */
-	const MeterProfile *profile;	/* what is asked for, in that version */
-} Segment;
-
-typedef struct StateKey
-{
-	int			window;
-	int			group;
-	int			segment;
-} StateKey;
-
-typedef struct StateItem
-{
-	StateKey	key;
-	MeterState *state;
-} StateItem;
-
-typedef struct SeriesItem
-{
-	int64		series_id;
-	int			group;
-} SeriesItem;
-
-typedef struct Usage
-{
-	const MeterUsageRequest *request;
-	MeterTiling tiling;
-	MeterGroups groups;
-	MeterSubjects subjects;
-	int			nsegments;
-	Segment    *segments;
-	int		   *version_segment;	/* of each of the meter's versions, or -1 */
-	int		   *version_profile;	/* the profile's number in each, or -1 */
-	HTAB	   *states;
-	HTAB	   *series;			/* of the stream being read */
-	MemoryContext context;
-	MemoryContext row_context;	/* reset with each row read */
-} Usage;
-
 /* Can results of the segment and of a version be added up? */
 static bool
-agree(const Segment *segment, const MeterPlan *plan, const MeterProfile *profile)
+agree(const MeterSegment *segment, const MeterPlan *plan, const MeterProfile *profile)
 {
 	const char *a = segment->plan->unit_label;
 	const char *b = plan->unit_label;
@@ -76,21 +33,43 @@ agree(const Segment *segment, const MeterPlan *plan, const MeterProfile *profile
 		strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-/* The meter's versions that lie in the range and have the profile, as segments. */
+/* What must be known of the time before the range? */
 static void
-find_segments(Usage *usage)
+find_history(MeterUsage *usage)
 {
 	const MeterUsageRequest *request = usage->request;
 	const MeterEntry *meter = request->meter;
 
-	usage->segments = palloc(Max(meter->nversions, 1) * sizeof(Segment));
+	for (int i = 0; i < meter->nversions; i++)
+	{
+		const MeterPlan *plan = meter->versions[i];
+		int			number = meter_plan_profile(plan, request->profile);
+
+		if (number >= 0 && Max(plan->effective_from, request->from) < Min(plan->effective_to, request->to))
+			usage->history = Max(usage->history, meter_profile_history(&plan->profiles[number]));
+	}
+	/* there is nothing before it */
+	if (TIMESTAMP_IS_NOBEGIN(request->from))
+		usage->history = METER_HISTORY_NONE;
+}
+
+/* The meter's versions that lie in the range, or before it where that matters,
+ * and have the profile, as segments. */
+static void
+find_segments(MeterUsage *usage)
+{
+	const MeterUsageRequest *request = usage->request;
+	const MeterEntry *meter = request->meter;
+	TimestampTz begin = usage->history == METER_HISTORY_NONE ? request->from : DT_NOBEGIN;
+
+	usage->segments = palloc(Max(meter->nversions, 1) * sizeof(MeterSegment));
 	usage->version_segment = palloc(Max(meter->nversions, 1) * sizeof(int));
 	usage->version_profile = palloc(Max(meter->nversions, 1) * sizeof(int));
 	for (int i = 0; i < meter->nversions; i++)
 	{
 		const MeterPlan *plan = meter->versions[i];
-		Segment    *last = usage->nsegments > 0 ? &usage->segments[usage->nsegments - 1] : NULL;
-		TimestampTz from = Max(plan->effective_from, request->from);
+		MeterSegment *last = usage->nsegments > 0 ? &usage->segments[usage->nsegments - 1] : NULL;
+		TimestampTz from = Max(plan->effective_from, begin);
 		TimestampTz to = Min(plan->effective_to, request->to);
 		int			number = meter_plan_profile(plan, request->profile);
 		const MeterProfile *profile;
@@ -107,14 +86,14 @@ find_segments(Usage *usage)
 			last->profile = profile;
 		}
 		else
-			usage->segments[usage->nsegments++] = (Segment) {from, to, plan, profile};
+			usage->segments[usage->nsegments++] = (MeterSegment) {from, to, plan, profile};
 		usage->version_segment[i] = usage->nsegments - 1;
 	}
 }
 
 /* An empty range is one window of no length, of the version that holds it. */
 static void
-empty_range(Usage *usage)
+empty_range(MeterUsage *usage)
 {
 	const MeterUsageRequest *request = usage->request;
 	const MeterPlan *plan = meter_entry_version(request->meter, request->from);
@@ -124,30 +103,53 @@ empty_range(Usage *usage)
 		return;
 	usage->tiling.nwindows = 1;
 	usage->tiling.bounds[1] = request->to;
-	usage->segments[usage->nsegments++] = (Segment) {
+	usage->segments[usage->nsegments++] = (MeterSegment) {
 		request->from, request->to, plan, &plan->profiles[number]
 	};
 }
 
 /* The meter's version of that id, where it lies in the range; or -1. */
 static int
-find_version(const Usage *usage, int32 version_id)
+find_version(const MeterUsage *usage, int32 version_id)
 {
 	int			version = meter_usage_version(usage->request, version_id);
 
 	return version >= 0 && usage->version_segment[version] >= 0 ? version : -1;
 }
 
-/* The state of a window, group and segment. */
+/*
+ * The state of a window, group and segment that takes what was in the quarter
+ * of an hour from at; NULL where nobody wants it.
+ */
 static MeterState *
-find_state(Usage *usage, int window, int group, int segment)
+find_state(MeterUsage *usage, int window, int group, int segment, TimestampTz at)
 {
-	StateKey	key = {.window = window, .group = group, .segment = segment};
+	const MeterProfile *profile = usage->segments[segment].profile;
+	MeterUsageItem key = {.window = window, .group = group, .segment = segment};
+	bool		before = window == 0 && usage->history != METER_HISTORY_NONE;
+	MeterUsageItem *item;
 	bool		found;
-	StateItem  *item = hash_search(usage->states, &key, HASH_ENTER, &found);
 
+	if (window < 0 || (before && meter_profile_history(profile) == METER_HISTORY_NONE))
+		return NULL;
+	item = hash_search(usage->items, &key, HASH_ENTER, &found);
+	if (!before || meter_profile_history(profile) != METER_HISTORY_LAST)
+	{
+		if (!found)
+			item->state = meter_profile_state(profile, usage->context);
+		return item->state;
+	}
+
+	/* of the time before the range only the last quarter is kept */
+	if (found && at < item->at)
+		return NULL;
 	if (!found)
-		item->state = meter_profile_state(usage->segments[segment].profile, usage->context);
+		item->last = AllocSetContextCreate(usage->context, "meter usage last", ALLOCSET_SMALL_SIZES);
+	else if (at > item->at)
+		MemoryContextReset(item->last);
+	if (!found || at > item->at)
+		item->state = meter_profile_state(profile, item->last);
+	item->at = at;
 	return item->state;
 }
 
@@ -155,44 +157,52 @@ find_state(Usage *usage, int window, int group, int segment)
 static void
 visit_rollup(void *arg, int64 series_id, int32 hour, MeterText cells)
 {
-	Usage	   *usage = arg;
-	SeriesItem *series = hash_search(usage->series, &series_id, HASH_FIND, NULL);
+	MeterUsage *usage = arg;
+	MeterSeriesItem *series = hash_search(usage->series_items, &series_id, HASH_FIND, NULL);
 	MeterCell	cell;
 
 	while (meter_cell_next(&cells, &cell))
 	{
 		int			version = find_version(usage, cell.version_id);
-		int			window;
+		TimestampTz at = hour * METER_HOUR + cell.quarter * METER_QUARTER;
+		MeterState *state;
 
 		if (version < 0 || cell.profile != usage->version_profile[version])
 			continue;
-		window = meter_tiling_quarter(&usage->tiling,
-									  hour * METER_HOUR + cell.quarter * METER_QUARTER);
-		if (window >= 0)
-			meter_state_merge_packed(find_state(usage, window, series->group,
-												usage->version_segment[version]),
-									 cell.state, cell.len);
+		state = find_state(usage, meter_tiling_quarter(&usage->tiling, at), series->group,
+						   usage->version_segment[version], at);
+		if (state)
+			meter_state_merge_packed(state, cell.state, cell.len);
 	}
 }
 
-/* Read the rollups of one stream, of one subject of it or all (NULL). */
-static void
-read_rollups(Usage *usage, int32 stream_id, const MeterText *subject)
+/* Read rollups; see usage_private.h. */
+void
+meter_usage_read(MeterUsage *usage, const int64 *series, int n, int32 from, int32 to)
 {
-	const MeterUsageRequest *request = usage->request;
-	HASHCTL		ctl = {.keysize = sizeof(int64), .entrysize = sizeof(SeriesItem), .hcxt = usage->context};
-	MeterSeries *list;
-	int			n = meter_series_list(&request->organization, stream_id, subject, &list);
-	int64	   *ids = palloc_extended(Max(n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
-	int			nids = 0;
+	meter_rollup_scan(&usage->request->organization, series, n, from, to, visit_rollup, usage);
+}
 
-	usage->series = hash_create("meter usage series", Max(n, 16), &ctl,
-								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+/* Find the groups of the series of one stream, of one subject of it or all (NULL). */
+static void
+find_series(MeterUsage *usage, int32 stream_id, const MeterText *subject)
+{
+	MeterSeries *list;
+	int			n = meter_series_list(&usage->request->organization, stream_id, subject, &list);
+
+	if (usage->nseries + n > usage->series_size)
+	{
+		usage->series_size = usage->nseries + n;
+		usage->series = usage->series == NULL ?
+			palloc_extended(usage->series_size * sizeof(int64), MCXT_ALLOC_HUGE) :
+			repalloc_huge(usage->series, usage->series_size * sizeof(int64));
+	}
 	meter_groups_prepare(&usage->groups, list, n);
 	for (int i = 0; i < n; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(usage->row_context);
 		int			group = meter_groups_find(&usage->groups, &list[i]);
+		MeterSeriesItem *item;
 		bool		found;
 
 		MemoryContextSwitchTo(old);
@@ -200,11 +210,10 @@ read_rollups(Usage *usage, int32 stream_id, const MeterText *subject)
 		CHECK_FOR_INTERRUPTS();
 		if (group < 0)
 			continue;
-		((SeriesItem *) hash_search(usage->series, &list[i].series_id, HASH_ENTER, &found))->group = group;
-		ids[nids++] = list[i].series_id;
+		item = hash_search(usage->series_items, &list[i].series_id, HASH_ENTER, &found);
+		item->group = group;
+		usage->series[usage->nseries++] = list[i].series_id;
 	}
-	meter_rollup_scan(&request->organization, ids, nids, usage->tiling.hour_from,
-					  usage->tiling.hour_to, visit_rollup, usage);
 }
 
 /* Add a raw event as one version counted it. */
@@ -212,9 +221,10 @@ static void
 visit_counted(void *arg, const MeterEventRow *row, int version,
 			  const MeterMeasure *measure, const MeterSeries *series)
 {
-	Usage	   *usage = arg;
+	MeterUsage *usage = arg;
 	const MeterPlan *plan = usage->request->meter->versions[version];
 	MeterSample sample;
+	MeterState *state;
 	int			group;
 
 	if (usage->version_segment[version] < 0)
@@ -222,132 +232,25 @@ visit_counted(void *arg, const MeterEventRow *row, int version,
 	group = meter_groups_find(&usage->groups, series);
 	if (group < 0)
 		return;
+	state = find_state(usage, meter_tiling_find(&usage->tiling, row->time), group,
+					   usage->version_segment[version], meter_quarter_floor(row->time));
 	sample = meter_measure_sample(&plan->profiles[measure->profile], measure, row->time, row->seq);
-	meter_state_add(find_state(usage, meter_tiling_find(&usage->tiling, row->time), group,
-							   usage->version_segment[version]), &sample);
+	if (state)
+		meter_state_add(state, &sample);
 }
 
 /* Add a raw event of a cut quarter. */
 static void
 visit_event(void *arg, const MeterEventRow *row)
 {
-	Usage	   *usage = arg;
+	MeterUsage *usage = arg;
 
 	meter_usage_visit_event(usage->request, &usage->subjects, row, visit_counted, usage);
 }
 
-static int
-state_cmp(const void *pa, const void *pb, void *arg)
-{
-	const MeterGroups *groups = arg;
-	const StateKey *a = &(*(StateItem *const *) pa)->key;
-	const StateKey *b = &(*(StateItem *const *) pb)->key;
-
-	if (a->window != b->window)
-		return a->window < b->window ? -1 : 1;
-	if (a->group != b->group)
-		return groups->groups[a->group].order - groups->groups[b->group].order;
-	return a->segment - b->segment;
-}
-
-/* Emit one row; state NULL for a window without events. */
-static void
-emit_row(Usage *usage, const StateKey *key, const MeterState *state, MeterUsageEmit emit, void *arg)
-{
-	const MeterUsageRequest *request = usage->request;
-	const Segment *segment = &usage->segments[key->segment];
-	const MeterGroup *group = key->group >= 0 ? &usage->groups.groups[key->group] : NULL;
-	MeterUsageRow row = {0};
-	MeterResultOptions options = {0};
-	bool		isnull;
-
-	if (state == NULL)
-		state = meter_profile_state(segment->profile, CurrentMemoryContext);
-	row.start = Max(usage->tiling.bounds[key->window], segment->from);
-	row.end = Min(usage->tiling.bounds[key->window + 1], segment->to);
-	row.dimensions = (MeterText) {"{}", 2};
-	if (group)
-	{
-		row.subject = group->subject;
-		row.currency = group->currency;
-		row.dimensions = group->dimensions;
-	}
-	else if (request->subject)
-		row.subject = *request->subject;
-	row.version = segment->plan->version;
-	options.fraction = segment->profile->fraction;
-	options.mode = segment->profile->mode;
-	options.window_start = row.start;
-	options.window_end = row.end;
-	row.value = meter_state_result(state, segment->profile->function, &options, &isnull);
-	if (isnull)
-		row.value = NULL;
-	row.count = meter_state_count(state);
-	emit(arg, &row);
-}
-
-/* Emit a window's rows by version, an empty one for each without events. */
-static void
-emit_filled(Usage *usage, int window, StateItem **items, long n, MeterUsageEmit emit, void *arg)
-{
-	TimestampTz from = usage->tiling.bounds[window];
-	TimestampTz to = usage->tiling.bounds[window + 1];
-
-	for (int segment = 0; segment < usage->nsegments; segment++)
-	{
-		const Segment *s = &usage->segments[segment];
-		bool		empty = Max(s->from, from) < Min(s->to, to) || (s->from == from && s->to == to);
-
-		for (long i = 0; i < n; i++)
-		{
-			if (items[i]->key.segment != segment)
-				continue;
-			emit_row(usage, &items[i]->key, items[i]->state, emit, arg);
-			empty = false;
-		}
-		if (empty)
-			emit_row(usage, &(StateKey) {window, -1, segment}, NULL, emit, arg);
-	}
-}
-
-/* Emit what was found, and ungrouped also the windows where nothing was. */
-static void
-emit_rows(Usage *usage, MeterUsageEmit emit, void *arg)
-{
-	bool		fill = usage->request->ngroup_by == 0 && !usage->request->by_subject;
-	long		n = hash_get_num_entries(usage->states);
-	StateItem **items = palloc_extended(Max(n, 1) * sizeof(StateItem *), MCXT_ALLOC_HUGE);
-	HASH_SEQ_STATUS scan;
-	StateItem  *item;
-	long		next = 0;
-
-	n = 0;
-	hash_seq_init(&scan, usage->states);
-	while ((item = hash_seq_search(&scan)) != NULL)
-		items[n++] = item;
-	(void) meter_groups_sort(&usage->groups);
-	qsort_arg(items, n, sizeof(StateItem *), state_cmp, &usage->groups);
-
-	for (int window = 0; window < usage->tiling.nwindows; window++)
-	{
-		long		first = next;
-
-		CHECK_FOR_INTERRUPTS();
-		while (next < n && items[next]->key.window == window)
-			next++;
-		if (fill)
-			emit_filled(usage, window, items + first, next - first, emit, arg);
-		else
-		{
-			for (long i = first; i < next; i++)
-				emit_row(usage, &items[i]->key, items[i]->state, emit, arg);
-		}
-	}
-}
-
 /* Read the rollups of every stream the meter's versions have. */
 static void
-read_streams(Usage *usage)
+read_streams(MeterUsage *usage)
 {
 	const MeterEntry *meter = usage->request->meter;
 
@@ -361,15 +264,17 @@ read_streams(Usage *usage)
 		if (read)
 			continue;
 		if (usage->subjects.all)
-			read_rollups(usage, stream_id, NULL);
+			find_series(usage, stream_id, NULL);
 		for (int s = 0; s < usage->subjects.n; s++)
-			read_rollups(usage, stream_id, &usage->subjects.list[s]);
+			find_series(usage, stream_id, &usage->subjects.list[s]);
 	}
+	meter_usage_read(usage, usage->series, usage->nseries, usage->history == METER_HISTORY_ALL ?
+					 PG_INT32_MIN : usage->tiling.hour_from, usage->tiling.hour_to);
 }
 
 /* Read the events of the quarters that bounds cut. */
 static void
-read_cuts(Usage *usage)
+read_cuts(MeterUsage *usage)
 {
 	const MeterUsageRequest *request = usage->request;
 	const char *type = request->meter->versions[0]->metric_key;
@@ -382,17 +287,21 @@ read_cuts(Usage *usage)
 void
 meter_usage_compute(const MeterUsageRequest *request, MeterUsageEmit emit, void *arg)
 {
-	Usage		usage = {.request = request};
-	HASHCTL		ctl = {.keysize = sizeof(StateKey), .entrysize = sizeof(StateItem)};
+	MeterUsage	usage = {.request = request};
+	HASHCTL		items = {.keysize = offsetof(MeterUsageItem, state), .entrysize = sizeof(MeterUsageItem)};
+	HASHCTL		series = {.keysize = sizeof(int64), .entrysize = sizeof(MeterSeriesItem)};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter usage",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 
-	usage.context = ctl.hcxt = context;
+	usage.context = items.hcxt = series.hcxt = context;
 	usage.row_context = AllocSetContextCreate(context, "meter usage row", ALLOCSET_DEFAULT_SIZES);
-	usage.states = hash_create("meter usage states", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	usage.items = hash_create("meter usage items", 64, &items, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	usage.series_items = hash_create("meter usage series", 64, &series,
+									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	meter_subjects_find(&usage.subjects, request);
-	meter_usage_tile(request, &usage.tiling);
+	find_history(&usage);
+	meter_usage_tile(request, usage.history != METER_HISTORY_NONE, &usage.tiling);
 	meter_groups_begin(&usage.groups, request);
 	find_segments(&usage);
 	if (request->from == request->to && !request->windowed)
@@ -400,7 +309,9 @@ meter_usage_compute(const MeterUsageRequest *request, MeterUsageEmit emit, void 
 
 	read_streams(&usage);
 	read_cuts(&usage);
-	emit_rows(&usage, emit, arg);
+	if (usage.history == METER_HISTORY_LAST)
+		meter_usage_look_back(&usage);
+	meter_usage_emit_rows(&usage, emit, arg);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }

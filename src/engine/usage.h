@@ -79,6 +79,7 @@ extern void meter_usage_visit_event(const MeterUsageRequest *request, const Mete
 
 typedef struct MeterTiling
 {
+	bool		history;		/* window 0 is the time before the range */
 	int			nwindows;		/* they tile the range */
 	TimestampTz *bounds;		/* nwindows + 1 */
 	int			ncuts;			/* pieces to be read from raw events: the */
@@ -87,7 +88,10 @@ typedef struct MeterTiling
 	int32		hour_to;
 } MeterTiling;
 
-extern void meter_usage_tile(const MeterUsageRequest *request, MeterTiling *tiling);
+extern void meter_usage_tile(const MeterUsageRequest *request, bool history, MeterTiling *tiling);
+
+/* The start of the quarter hour that holds t. */
+extern TimestampTz meter_quarter_floor(TimestampTz t);
 
 /* The window that holds the quarter hour from t whole, or -1. */
 extern int	meter_tiling_quarter(const MeterTiling *tiling, TimestampTz t);

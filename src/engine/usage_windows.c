@@ -10,8 +10,9 @@
 
 #include "miscadmin.h"
 
-static TimestampTz
-quarter_floor(TimestampTz t)
+/* The start of the quarter hour that holds t. */
+TimestampTz
+meter_quarter_floor(TimestampTz t)
 {
 	TimestampTz rest = t % METER_QUARTER;
 
@@ -52,8 +53,11 @@ tile_windows(const MeterUsageRequest *request, MeterTiling *tiling)
 	int			size = 64;
 	TimestampTz t = request->from;
 	const MeterPeriod *period = find_periods(request);
+
 	tiling->bounds = palloc(size * sizeof(TimestampTz));
-	tiling->bounds[0] = request->from;
+	if (tiling->history)
+		tiling->bounds[tiling->nwindows++] = DT_NOBEGIN;
+	tiling->bounds[tiling->nwindows] = request->from;
 	while (t < request->to)
 	{
 		TimestampTz start;
@@ -94,8 +98,8 @@ find_cuts(MeterTiling *tiling)
 
 		if (TIMESTAMP_NOT_FINITE(bound) || bound % METER_QUARTER == 0)
 			continue;
-		cut.from = Max(quarter_floor(bound), first);
-		cut.to = Min(quarter_floor(bound) + METER_QUARTER, last);
+		cut.from = Max(meter_quarter_floor(bound), first);
+		cut.to = Min(meter_quarter_floor(bound) + METER_QUARTER, last);
 		if (tiling->ncuts > 0 && tiling->cuts[tiling->ncuts - 1].to >= cut.from)
 			tiling->cuts[tiling->ncuts - 1].to = cut.to;
 		else
@@ -105,9 +109,10 @@ find_cuts(MeterTiling *tiling)
 
 /* Cut the range into windows; see usage.h. */
 void
-meter_usage_tile(const MeterUsageRequest *request, MeterTiling *tiling)
+meter_usage_tile(const MeterUsageRequest *request, bool history, MeterTiling *tiling)
 {
 	memset(tiling, 0, sizeof(*tiling));
+	tiling->history = history;
 	tile_windows(request, tiling);
 	find_cuts(tiling);
 	tiling->hour_from = hour_floor(request->from);

@@ -1,0 +1,240 @@
+/*
+ * usage_rows.c
+ *		The rows of an answer about usage.
+ *
+ * Grouped, rows come by window, group and version, and a group has rows where
+ * it has events.  Ungrouped they come by window, version and currency, and a
+ * window or version without events has a row too.  What persists (usage_carry.c)
+ * has a row also where a group has no events but a value other than zero.
+ */
+#include "engine/usage_private.h"
+
+#include "miscadmin.h"
+#include "utils/hsearch.h"
+
+typedef struct Rows
+{
+	MeterUsage *usage;
+	bool		grouped;
+	long		nitems;			/* what was found, in the order of rows */
+	MeterUsageItem **items;
+	long		next;			/* the first item not yet passed */
+	int		   *sorted;			/* groups in their order */
+	MeterCarry *carries;		/* of each group, where something persists */
+	MeterUsageEmit emit;
+	void	   *arg;
+} Rows;
+
+static int
+item_cmp(const void *pa, const void *pb, void *arg)
+{
+	const Rows *rows = arg;
+	const MeterGroup *groups = rows->usage->groups.groups;
+	const MeterUsageItem *a = *(MeterUsageItem *const *) pa;
+	const MeterUsageItem *b = *(MeterUsageItem *const *) pb;
+	int			by_group = a->group == b->group ? 0 :
+		groups[a->group].order - groups[b->group].order;
+
+	if (a->window != b->window)
+		return a->window < b->window ? -1 : 1;
+	if (rows->grouped && by_group != 0)
+		return by_group;
+	if (a->segment != b->segment)
+		return a->segment - b->segment;
+	return by_group;
+}
+
+/* All that was found, in the order of rows. */
+static void
+sort_items(Rows *rows)
+{
+	MeterUsage *usage = rows->usage;
+	long		n = hash_get_num_entries(usage->items);
+	HASH_SEQ_STATUS scan;
+	MeterUsageItem *item;
+
+	rows->items = palloc_extended(Max(n, 1) * sizeof(MeterUsageItem *), MCXT_ALLOC_HUGE);
+	rows->sorted = meter_groups_sort(&usage->groups);
+	hash_seq_init(&scan, usage->items);
+	while ((item = hash_seq_search(&scan)) != NULL)
+		rows->items[rows->nitems++] = item;
+	qsort_arg(rows->items, rows->nitems, sizeof(MeterUsageItem *), item_cmp, rows);
+}
+
+/* Is there something of the segment in the window? */
+static bool
+meets(const MeterUsage *usage, int window, int segment, TimestampTz *start, TimestampTz *end)
+{
+	const MeterSegment *s = &usage->segments[segment];
+	TimestampTz from = usage->tiling.bounds[window];
+	TimestampTz to = usage->tiling.bounds[window + 1];
+
+	*start = Max(s->from, from);
+	*end = Min(s->to, to);
+	/* the empty range of an empty question */
+	return *start < *end || (s->from == from && s->to == to);
+}
+
+/* Emit one row; group -1 where there is none. */
+static void
+emit_row(Rows *rows, int group_number, int segment, TimestampTz start, TimestampTz end,
+		 Numeric value, int64 count)
+{
+	const MeterUsage *usage = rows->usage;
+	MeterUsageRow row = {.start = start, .end = end, .value = value, .count = count};
+
+	row.dimensions = (MeterText) {"{}", 2};
+	row.version = usage->segments[segment].plan->version;
+	if (group_number >= 0)
+	{
+		const MeterGroup *group = &usage->groups.groups[group_number];
+
+		row.subject = group->subject;
+		row.currency = group->currency;
+		row.dimensions = group->dimensions;
+	}
+	else if (usage->request->subject)
+		row.subject = *usage->request->subject;
+	rows->emit(rows->arg, &row);
+}
+
+/* The next item, where it is this one. */
+static MeterUsageItem *
+take_item(Rows *rows, int window, int group, int segment)
+{
+	MeterUsageItem *item = rows->next < rows->nitems ? rows->items[rows->next] : NULL;
+
+	if (item == NULL || item->window != window || item->group != group || item->segment != segment)
+		return NULL;
+	rows->next++;
+	return item;
+}
+
+static bool
+is_zero(Numeric value)
+{
+	MeterDecimal decimal;
+	MeterError	err;
+
+	return meter_decimal_from_numeric(value, &decimal, &err) && meter_decimal_sign(&decimal) == 0;
+}
+
+/* The row of a group in a piece of time, if it has one; group -1 for none. */
+static bool
+visit_piece(Rows *rows, int window, int group, int segment, const MeterState *state)
+{
+	MeterUsage *usage = rows->usage;
+	MeterCarry	none = {.segment = -1};
+	MeterCarry *carry = rows->carries && group >= 0 ? &rows->carries[group] : &none;
+	TimestampTz start;
+	TimestampTz end;
+	bool		shown;
+	Numeric		value;
+
+	if (!meets(usage, window, segment, &start, &end))
+		return false;
+	if (window == 0 && usage->history != METER_HISTORY_NONE)
+	{
+		meter_carry_pass(usage, carry, segment, state);
+		return false;
+	}
+	value = meter_carry_value(usage, carry, segment, start, end, state);
+	shown = group < 0 || state != NULL ||
+		(carry->has && value != NULL && !(rows->grouped && is_zero(value)));
+	if (shown)
+		emit_row(rows, group, segment, start, end, value, state ? meter_state_count(state) : 0);
+	return shown;
+}
+
+/* Rows of the groups in a window, where nothing persists: those found. */
+static void
+emit_found(Rows *rows, int window)
+{
+	while (rows->next < rows->nitems && rows->items[rows->next]->window == window)
+	{
+		MeterUsageItem *item = rows->items[rows->next++];
+
+		(void) visit_piece(rows, window, item->group, item->segment, item->state);
+	}
+}
+
+/* Rows of the groups in a window, where something may persist in each. */
+static void
+emit_groups(Rows *rows, int window)
+{
+	const MeterUsage *usage = rows->usage;
+
+	for (int i = 0; i < usage->groups.ngroups; i++)
+	{
+		int			group = rows->sorted[i];
+
+		for (int segment = 0; segment < usage->nsegments; segment++)
+		{
+			MeterUsageItem *item = take_item(rows, window, group, segment);
+
+			(void) visit_piece(rows, window, group, segment, item ? item->state : NULL);
+		}
+	}
+}
+
+/* Rows of a window that is not grouped, one at least for each segment in it. */
+static void
+emit_segments(Rows *rows, int window)
+{
+	const MeterUsage *usage = rows->usage;
+	bool		hidden = window == 0 && usage->history != METER_HISTORY_NONE;
+
+	for (int segment = 0; segment < usage->nsegments; segment++)
+	{
+		bool		any = false;
+
+		for (int i = 0; i < usage->groups.ngroups; i++)
+		{
+			int			group = rows->sorted[i];
+			MeterUsageItem *item = take_item(rows, window, group, segment);
+
+			if (item || rows->carries)
+				any |= visit_piece(rows, window, group, segment, item ? item->state : NULL);
+		}
+		if (!any && !hidden)
+			(void) visit_piece(rows, window, -1, segment, NULL);
+	}
+}
+
+/* Ready to carry something, where something persists. */
+static void
+ready_carries(Rows *rows)
+{
+	const MeterUsage *usage = rows->usage;
+	int			ngroups = usage->groups.ngroups;
+	bool		any = false;
+
+	for (int i = 0; i < usage->nsegments; i++)
+		any |= meter_profile_history(usage->segments[i].profile) != METER_HISTORY_NONE;
+	if (!any)
+		return;
+	rows->carries = palloc_extended(Max(ngroups, 1) * sizeof(MeterCarry), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (int i = 0; i < ngroups; i++)
+		rows->carries[i].segment = -1;
+}
+
+/* Emit the answer; see usage_private.h. */
+void
+meter_usage_emit_rows(MeterUsage *usage, MeterUsageEmit emit, void *arg)
+{
+	Rows		rows = {.usage = usage, .emit = emit, .arg = arg};
+
+	rows.grouped = usage->request->ngroup_by > 0 || usage->request->by_subject;
+	sort_items(&rows);
+	ready_carries(&rows);
+	for (int window = 0; window < usage->tiling.nwindows; window++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!rows.grouped)
+			emit_segments(&rows, window);
+		else if (rows.carries)
+			emit_groups(&rows, window);
+		else
+			emit_found(&rows, window);
+	}
+}
