@@ -257,6 +257,7 @@ emit_row(Usage *usage, const StateKey *key, const MeterState *state, MeterUsageE
 	const MeterUsageRequest *request = usage->request;
 	const Segment *segment = &usage->segments[key->segment];
 	const MeterGroup *group = key->group >= 0 ? &usage->groups.groups[key->group] : NULL;
+	MemoryContext old = MemoryContextSwitchTo(usage->row_context);
 	MeterUsageRow row = {0};
 	bool		isnull;
 
@@ -279,6 +280,8 @@ emit_row(Usage *usage, const StateKey *key, const MeterState *state, MeterUsageE
 		row.value = NULL;
 	row.count = meter_state_count(state);
 	emit(arg, &row);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(usage->row_context);
 }
 
 /* Emit a window's rows by version, an empty one for each without events. */
