@@ -9,9 +9,14 @@
  *
  * Never stale: a commit becomes visible before its invalidation is sent, and a
  * load takes its snapshot after meter_cache_refresh() accepted what was sent.
- * Where the snapshot is the whole transaction's (repeatable read), it may be
- * older than an invalidation already accepted; such a cache is dropped with
- * the transaction.
+ *
+ * A transaction with one snapshot (repeatable read, serializable) goes by the
+ * definitions of that snapshot until it ingests.  Its events are of now: they are
+ * measured by the definitions of now, or a version published since would have
+ * events in its range that another one counted.  From then on the transaction
+ * goes by these, so that it can read what it wrote.  A cache that holds the
+ * snapshot's, which may be older than an invalidation already accepted, is
+ * dropped then, and with the transaction.
  *
  * What was handed out must live on when the cache is dropped, so its context
  * is then given to the transaction instead of being deleted.
@@ -56,7 +61,9 @@ static HTAB *organizations;
 static HTAB *listeners;
 static HTAB *names;				/* key or id to MeterEntry */
 static bool stale = true;
-static bool transaction_only = false;
+static bool of_snapshot = false;	/* it holds what an old snapshot shows */
+static bool of_now = false;		/* a transaction with one has ingested */
+static bool latest = false;		/* load what is in force now */
 static Oid	version_relid = InvalidOid;
 
 static uint32
@@ -89,8 +96,11 @@ relation_changed(Datum arg, Oid relid)
 static void
 transaction_ended(XactEvent event, void *arg)
 {
-	if (transaction_only)
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	if (of_snapshot)
 		stale = true;
+	of_snapshot = of_now = false;
 }
 
 static HTAB *
@@ -107,11 +117,29 @@ new_table(const char *name)
 	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }
 
+/* Begin an empty cache; the old one lives as long as who was given of it. */
+static void
+renew_cache(void)
+{
+	if (cache_context)
+		MemoryContextSetParent(cache_context, TopTransactionContext);
+	cache_context = NULL;
+	cache_context = AllocSetContextCreate(CacheMemoryContext, "meter definitions",
+										  ALLOCSET_DEFAULT_SIZES);
+	organizations = new_table("meter organizations");
+	listeners = new_table("meter listeners");
+	names = new_table("meter names");
+	version_relid = get_relname_relid("meter_version", get_namespace_oid("meter", false));
+	of_snapshot = false;
+	stale = false;
+}
+
 /* Take in what other sessions committed; drop the cache if it is stale. */
 void
-meter_cache_refresh(void)
+meter_cache_refresh(bool ingesting)
 {
 	static bool registered = false;
+	bool		one_snapshot = IsolationUsesXactSnapshot();
 
 	if (!registered)
 	{
@@ -123,23 +151,17 @@ meter_cache_refresh(void)
 	/* event types nobody listens to are remembered too: set a bound */
 	if (!stale && hash_get_num_entries(listeners) > MAX_LISTENERS)
 		stale = true;
-	if (!stale)
-		return;
-
-	if (cache_context)
-		MemoryContextSetParent(cache_context, TopTransactionContext);
-	cache_context = NULL;
-	cache_context = AllocSetContextCreate(CacheMemoryContext, "meter definitions",
-										  ALLOCSET_DEFAULT_SIZES);
-	organizations = new_table("meter organizations");
-	listeners = new_table("meter listeners");
-	names = new_table("meter names");
-	version_relid = get_relname_relid("meter_version", get_namespace_oid("meter", false));
-	transaction_only = IsolationUsesXactSnapshot();
-	stale = false;
+	of_now |= one_snapshot && ingesting;
+	/* no other snapshot can be taken beside parallel workers */
+	latest = of_now && !IsInParallelMode();
+	if (latest && of_snapshot)
+		stale = true;
+	if (stale)
+		renew_cache();
+	of_snapshot |= one_snapshot && !latest;
 }
 
-/* Run a catalog query under a snapshot taken now. */
+/* Run a catalog query under a snapshot taken now, or the transaction's own. */
 static void
 catalog_query(MeterStatement *statement, const pg_uuid_t *organization,
 			  const char *name, int len)
@@ -149,7 +171,7 @@ catalog_query(MeterStatement *statement, const pg_uuid_t *organization,
 	values[0] = UUIDPGetDatum(organization);
 	if (statement->nargs > 1)
 		values[1] = PointerGetDatum(cstring_to_text_with_len(name, len));
-	PushActiveSnapshot(GetTransactionSnapshot());
+	PushActiveSnapshot(latest ? GetLatestSnapshot() : GetTransactionSnapshot());
 	meter_spi_execute(statement, values, NULL, true);
 	PopActiveSnapshot();
 }

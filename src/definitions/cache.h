@@ -35,10 +35,11 @@ typedef struct MeterOrganization
 
 /*
  * Call first, between SPI_connect and SPI_finish: takes in what other sessions
- * committed.  Everything the functions below return stays good until the end
- * of the transaction.
+ * committed.  Ingestion goes by the definitions of now even where the transaction
+ * reads one snapshot.  Everything the functions below return stays good until the
+ * end of the transaction.
  */
-extern void meter_cache_refresh(void);
+extern void meter_cache_refresh(bool ingesting);
 
 /* NULL where there is no such organization. */
 extern const MeterOrganization *meter_cache_organization(const pg_uuid_t *organization);

@@ -90,7 +90,7 @@ meter_ingest_begin(const pg_uuid_t *organization, MeterIngestEmit emit, void *ar
 	MeterIngest *ingest = palloc0(sizeof(MeterIngest));
 
 	meter_lock_definitions_shared(organization);
-	meter_cache_refresh();
+	meter_cache_refresh(true);
 	ingest->organization = meter_cache_organization(organization);
 	if (ingest->organization == NULL)
 		ereport(ERROR,

@@ -5,11 +5,14 @@
 #include "engine/store.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "engine/spi.h"
+
+#define SLICE_BYTES (16 * 1024 * 1024)
 
 /* A column of texts from C strings, NULL allowed. */
 static Datum
@@ -18,10 +21,10 @@ cstring_datum(const char *text, bool *isnull)
 	return meter_spi_text((MeterText) {text, text ? strlen(text) : 0}, isnull);
 }
 
-/* Append rejections; see store.h. */
-void
-meter_rejected_append(const pg_uuid_t *organization, TimestampTz received_at,
-					  const MeterRejectedRow *rows, int n)
+/* Append some of the rejections in one statement. */
+static void
+append_slice(const pg_uuid_t *organization, TimestampTz received_at,
+			 const MeterRejectedRow *rows, int n)
 {
 	static MeterInsert insert = {
 		.table = "meter.rejected_event", .tail = "",
@@ -38,8 +41,6 @@ meter_rejected_append(const pg_uuid_t *organization, TimestampTz received_at,
 	bool	   *nulls;
 	Datum		fixed[2];
 
-	if (n == 0)
-		return;
 	context = AllocSetContextCreate(CurrentMemoryContext, "meter rejected append",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
@@ -60,4 +61,21 @@ meter_rejected_append(const pg_uuid_t *organization, TimestampTz received_at,
 	meter_spi_insert(&insert, fixed, columns, nulls, n);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+/* Append rejections; see store.h. */
+void
+meter_rejected_append(const pg_uuid_t *organization, TimestampTz received_at,
+					  const MeterRejectedRow *rows, int n)
+{
+	/* many meters may each reject the same large events: an array has a limit */
+	for (int from = 0, to; from < n; from = to)
+	{
+		Size		bytes = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		for (to = from; to < n && (to == from || bytes + rows[to].payload.len <= SLICE_BYTES); to++)
+			bytes += rows[to].payload.len;
+		append_slice(organization, received_at, rows + from, to - from);
+	}
 }

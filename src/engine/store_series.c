@@ -9,15 +9,19 @@
  * content, add both up.
  *
  * Each backend remembers the numbers it saw.  What this transaction entered is
- * forgotten if any part of it rolls back.
+ * forgotten if any part of it rolls back, and all is when the table is truncated
+ * or made anew: a number that stands for nothing would lose usage.
  */
 #include "engine/store.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "engine/spi.h"
@@ -40,6 +44,9 @@ typedef struct SeriesItem
 static MemoryContext cache_context = NULL;
 static HTAB *cache;
 static bool entered = false;	/* this transaction entered series */
+static bool doomed = false;		/* the cache is to be dropped at its next use:
+								 * not at once, somebody may be at it */
+static Oid	series_relid = InvalidOid;
 
 static uint64
 hash_text(uint64 h, MeterText text)
@@ -90,20 +97,22 @@ series_key_match(const void *a, const void *b, Size keysize)
 		!meter_series_same(x->series, y->series);
 }
 
+/* The table was truncated, or dropped and made anew: its numbers are void. */
 static void
-drop_cache(void)
+relation_changed(Datum arg, Oid relid)
 {
-	if (cache_context)
-		MemoryContextDelete(cache_context);
-	cache_context = NULL;
-	entered = false;
+	if (relid == InvalidOid || relid == series_relid)
+		doomed = true;
 }
 
 static void
 transaction_ended(XactEvent event, void *arg)
 {
-	if (event == XACT_EVENT_ABORT && entered)
-		drop_cache();
+	/* before the end it may yet fail; a prepared one may yet be rolled back */
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	if (event != XACT_EVENT_COMMIT && entered)
+		doomed = true;
 	entered = false;
 }
 
@@ -111,12 +120,9 @@ static void
 subtransaction_ended(SubXactEvent event, SubTransactionId self,
 					 SubTransactionId parent, void *arg)
 {
+	/* what an outer level entered may yet be read again and cached */
 	if (event == SUBXACT_EVENT_ABORT_SUB && entered)
-	{
-		drop_cache();
-		/* what an outer level entered may yet be read again and cached */
-		entered = true;
-	}
+		doomed = true;
 }
 
 static void
@@ -132,19 +138,24 @@ ready_cache(void)
 
 	if (!registered)
 	{
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 		RegisterXactCallback(transaction_ended, NULL);
 		RegisterSubXactCallback(subtransaction_ended, NULL);
 		registered = true;
 	}
-	if (cache_context && hash_get_num_entries(cache) > MAX_CACHED)
-		drop_cache();
+	if (cache_context && (doomed || hash_get_num_entries(cache) > MAX_CACHED))
+	{
+		MemoryContextDelete(cache_context);
+		cache_context = NULL;
+	}
 	if (cache_context)
 		return;
-	cache_context = AllocSetContextCreate(CacheMemoryContext, "meter series",
-										  ALLOCSET_DEFAULT_SIZES);
-	ctl.hcxt = cache_context;
+	doomed = false;
+	series_relid = get_relname_relid("series", get_namespace_oid("meter", false));
+	ctl.hcxt = AllocSetContextCreate(CacheMemoryContext, "meter series", ALLOCSET_DEFAULT_SIZES);
 	cache = hash_create("meter series", 1024, &ctl,
 						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	cache_context = ctl.hcxt;
 }
 
 static MeterText
@@ -161,22 +172,23 @@ static void
 remember(const pg_uuid_t *organization, const MeterSeries *series)
 {
 	SeriesKey	key = {.organization = *organization, .series = series};
-	SeriesItem *item;
+	SeriesItem *item = hash_search(cache, &key, HASH_FIND, NULL);
+	MeterSeries copy = *series;
 	bool		found;
 
-	item = hash_search(cache, &key, HASH_ENTER, &found);
-	if (found)
+	if (item)
 	{
 		/* entered twice by racing transactions: all use the older one */
 		item->series.series_id = Min(item->series.series_id, series->series_id);
 		return;
 	}
-	/* no error may come between: the item's key must become its own copy */
+	copy.subject = copy_text(series->subject);
+	copy.currency = copy_text(series->currency);
+	copy.dimensions = copy_text(series->dimensions);
+	/* nothing can fail between entering the item and giving it its own key */
+	item = hash_search(cache, &key, HASH_ENTER, &found);
+	item->series = copy;
 	item->key.series = &item->series;
-	item->series = *series;
-	item->series.subject = copy_text(series->subject);
-	item->series.currency = copy_text(series->currency);
-	item->series.dimensions = copy_text(series->dimensions);
 }
 
 static bool
@@ -262,6 +274,10 @@ enter_series(const pg_uuid_t *organization, MeterSeries **list, int n)
 	}
 	meter_spi_insert(&insert, &fixed, columns, nulls, n);
 	entered = true;
+	if (SPI_processed != n)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("a trigger of meter.series kept rows out that usage needs")));
 	for (int i = 0; i < n; i++)
 	{
 		bool		isnull;

@@ -11,6 +11,7 @@
 
 #include "miscadmin.h"
 #include "utils/hsearch.h"
+#include "utils/memutils.h"
 
 typedef struct Rows
 {
@@ -138,11 +139,16 @@ visit_piece(Rows *rows, int window, int group, int segment, const MeterState *st
 		meter_carry_pass(usage, carry, segment, state);
 		return false;
 	}
+	/* a carry keeps what is made here; without one it goes with the row */
+	if (rows->carries == NULL)
+		MemoryContextSwitchTo(usage->row_context);
 	value = meter_carry_value(usage, carry, segment, start, end, state);
 	shown = group < 0 || state != NULL ||
 		(carry->has && value != NULL && !(rows->grouped && is_zero(value)));
 	if (shown)
 		emit_row(rows, group, segment, start, end, value, state ? meter_state_count(state) : 0);
+	MemoryContextSwitchTo(usage->context);
+	MemoryContextReset(usage->row_context);
 	return shown;
 }
 

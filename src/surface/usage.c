@@ -273,7 +273,7 @@ meter_usage(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	meter_cache_refresh();
+	meter_cache_refresh(false);
 	read_request(fcinfo, &request, &subject);
 	meter_usage_compute(&request, emit_row, rsinfo);
 	SPI_finish();

@@ -51,6 +51,28 @@ SET statement_timeout = '60s';
 SELECT status, count(*) FROM meter.ingest(:org, (SELECT json_agg(json_build_object('id',
 	CASE WHEN i <= 10 OR i % 2 = 0 THEN 'before' || i ELSE 'x' END, 'type', 'order', 'time', '2025-01-01T00:00:00Z',
 	'data', json_build_object('order', i / 2))) FROM generate_series(1, 15000) AS i)) GROUP BY 1;
+RESET statement_timeout;
+
+-- large, and kept whole for each of many meters that reject them: more than an array holds
+DO $$ BEGIN
+	FOR i IN 1 .. 70 LOOP
+		PERFORM meter.create_meter('00000000-0000-0000-0000-000000000011', json_build_object('key', 'l' || i, 'metric_key', 'large', 'function', 'sum', 'value_field', 'n')::jsonb);
+	END LOOP;
+END $$;
+SET default_toast_compression = 'lz4';
+CREATE TRIGGER look AFTER INSERT ON meter.rejected_event FOR EACH STATEMENT EXECUTE FUNCTION look();
+SELECT status, count(*) FROM meter.ingest(:org, (SELECT json_agg(json_build_object('id', i::text, 'type', 'large', 'data', json_build_object('x', repeat('x', 1048000)))) FROM generate_series(1, 17) AS i)) GROUP BY 1;
+SELECT count(*) FROM meter.rejected_events WHERE organization_id = :org AND payload ->> 'type' = 'large';
+SELECT looks FROM grown();
+DROP TRIGGER look ON meter.rejected_event;
+
+-- an answer of a million windows, by the peak of the process
+CREATE FUNCTION pg_temp.peak() RETURNS int LANGUAGE sql AS $$
+	SELECT (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\s+(\d+) kB'))[1]::int / 1024
+$$;
+SELECT pg_temp.peak() AS before \gset
+SELECT count(*), sum(value) FROM meter.usage(:org, 'm1', '2024-01-01Z', '2025-11-25Z', window_size => 'minute');
+SELECT pg_temp.peak() - :before < 1000 AS stays;
 
 DROP TABLE seen;
 DROP FUNCTION look, grown;
