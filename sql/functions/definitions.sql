@@ -92,6 +92,23 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION meter.complete_definition(jsonb) IS 'A checked definition with every key it left out filled in. Source: internal.';
 
+-- Every key a profile has, with its default.
+CREATE FUNCTION meter.complete_profiles(profiles jsonb, former jsonb) RETURNS jsonb
+	LANGUAGE sql VOLATILE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT CASE WHEN pg_catalog.jsonb_typeof(profiles) <> 'array' THEN profiles ELSE COALESCE((
+		SELECT pg_catalog.jsonb_agg('{"name": null, "recurring": false, "aggregation_property": null,
+				"aggregation_time_window": null, "function_options": null, "filters": []}'::jsonb
+			|| pg_catalog.jsonb_build_object('id', COALESCE((
+				SELECT f.profile -> 'id' FROM pg_catalog.jsonb_array_elements(
+					CASE WHEN pg_catalog.jsonb_typeof(former) = 'array' THEN former ELSE '[]' END) AS f (profile)
+				WHERE f.profile -> 'code' = p.profile -> 'code' LIMIT 1),
+				pg_catalog.to_jsonb(pg_catalog.gen_random_uuid())))
+			|| pg_catalog.jsonb_strip_nulls(p.profile) ORDER BY p.position)
+		FROM pg_catalog.jsonb_array_elements(profiles) WITH ORDINALITY AS p (profile, position)), '[]') END;
+END;
+COMMENT ON FUNCTION meter.complete_profiles(jsonb, jsonb) IS 'Checked profiles (array or null) with every key they left out filled in; an id that is not given is that of the former profile (array or null) with the same code, or a new UUID. Source: internal.';
+
 CREATE FUNCTION meter.stream_of(organization_id uuid, signature text) RETURNS int
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -136,6 +153,7 @@ BEGIN
 	END IF;
 	stream := meter.stream_of(org, meter.check_definition(definition, meter.inherited_fields(org)));
 	whole := meter.complete_definition(definition);
+	whole := whole || jsonb_build_object('profiles', meter.complete_profiles(whole -> 'profiles', NULL));
 
 	INSERT INTO meter.meter (organization_id, key, metric_key)
 		VALUES (org, whole ->> 'key', whole ->> 'metric_key')
@@ -258,6 +276,7 @@ BEGIN
 	whole := latest.definition || (patch - '{effective_at,save_as_draft,reprocess,version}'::text[]);
 	stream := meter.stream_of(org, meter.check_definition(whole, meter.inherited_fields(org)));
 	whole := meter.complete_definition(whole);
+	whole := whole || jsonb_build_object('profiles', meter.complete_profiles(whole -> 'profiles', latest.definition -> 'profiles'));
 
 	boundary := clock_timestamp();
 	IF latest.effective_from >= boundary THEN

@@ -129,9 +129,63 @@ append_raw(StringInfo buf, const MeterJson *doc, int node)
 	appendBinaryStringInfo(buf, doc->text + n->off - quote, n->len + 2 * quote);
 }
 
+/* Does the metadata have what the path's first step leads to? */
+static bool
+in_metadata(const Report *report, const MeterPath *path)
+{
+	return report->metadata >= 0 &&
+		meter_json_member(report->doc, report->metadata, path->steps[0].name, path->steps[0].namelen) >= 0;
+}
+
+/*
+ * Where the reported value goes: to where the meter reads it.  A meter that
+ * calculates its value can name the reported one: value.
+ */
+static MeterPath *
+value_path(const MeterPlan *plan)
+{
+	MeterPath  *path = plan->profiles[0].value_path;
+	bool		calculated = plan->profiles[0].function == METER_FUNCTION_CUSTOM;
+	MeterError	err;
+
+	for (int i = 0; i < plan->nderived_fields && path && path->nsteps > 0 && path->steps[0].name; i++)
+		calculated |= strcmp(path->steps[0].name, plan->derived_fields[i].field.code) == 0;
+	if (calculated)
+	{
+		bool		named = plan->ndata_fields == 0;
+
+		for (int i = 0; i < plan->ndata_fields; i++)
+			named |= strcmp(plan->data_fields[i].code, "value") == 0;
+		if (!named)
+			bad_report("value", "INVALID_COMBINATION",
+					   "the meter calculates its value, and has no data field value: use meter.ingest");
+		return meter_path_compile("value", 5, &err);
+	}
+	for (int s = 0; path && s < path->nsteps; s++)
+	{
+		if (path->steps[s].name == NULL)
+			bad_report("value", "INVALID_COMBINATION", "the meter's value_field leads into an array: use meter.ingest");
+	}
+	return path && path->nsteps > 0 ? path : NULL;
+}
+
+/* Append the customer where the meter's account mapping looks for it. */
+static void
+append_customer(StringInfo buf, const Report *report, const MeterPath *path, const MeterPath *value)
+{
+	if (path == NULL || report->customer < 0 || path->nsteps != 1 || path->steps[0].name == NULL ||
+		in_metadata(report, path) || (value && strcmp(value->steps[0].name, path->steps[0].name) == 0))
+		return;
+	if (buf->data[buf->len - 1] != '{')
+		appendStringInfoChar(buf, ',');
+	escape_json(buf, path->steps[0].name);
+	appendStringInfoChar(buf, ':');
+	append_raw(buf, report->doc, report->customer);
+}
+
 /* The report's data: its metadata, and the value where the meter looks for it. */
 static void
-append_data(StringInfo buf, const Report *report, const MeterPath *path)
+append_data(StringInfo buf, const Report *report, const MeterPath *path, const MeterPath *subject_path)
 {
 	const MeterJson *doc = report->doc;
 	MeterJsonMember *members = NULL;
@@ -173,6 +227,7 @@ append_data(StringInfo buf, const Report *report, const MeterPath *path)
 		for (int s = 1; s < path->nsteps; s++)
 			appendStringInfoChar(buf, '}');
 	}
+	append_customer(buf, report, subject_path, path);
 	appendStringInfoChar(buf, '}');
 }
 
@@ -181,16 +236,9 @@ static MeterText
 report_event(const Report *report, const MeterEntry *meter, const char *key)
 {
 	const MeterPlan *plan = meter->versions[meter->nversions - 1];
-	const MeterPath *path = plan->profiles[0].value_path;
+	const MeterPath *path = value_path(plan);
 	StringInfoData buf;
 
-	for (int s = 0; path && s < path->nsteps; s++)
-	{
-		if (path->steps[s].name == NULL)
-			bad_report("value", "INVALID_COMBINATION", "the meter's value_field leads into an array: use meter.ingest");
-	}
-	if (path && path->nsteps == 0)
-		path = NULL;
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "{\"source\":\"report_usage\",\"id\":");
 	escape_json(&buf, key);
@@ -207,7 +255,7 @@ report_event(const Report *report, const MeterEntry *meter, const char *key)
 		append_raw(&buf, report->doc, report->timestamp);
 	}
 	appendStringInfoString(&buf, ",\"data\":");
-	append_data(&buf, report, path);
+	append_data(&buf, report, path, plan->subject_path);
 	appendStringInfoChar(&buf, '}');
 	return (MeterText) {buf.data, buf.len};
 }

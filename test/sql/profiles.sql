@@ -59,7 +59,7 @@ SELECT a AS account_mapping, pg_temp.refusal(jsonb_build_object('account_mapping
 --
 -- One pass feeds all of them
 --
-SELECT jsonb_pretty(m -> 'profiles') AS profiles FROM meter.create_meter(:org, '{"key": "api", "metric_key": "call", "function": "sum", "value_field": "n",
+SELECT p -> 'code' AS code, (p ->> 'id') ~ '^prf_1$|^[0-9a-f-]{36}$' AS id, p - '{code,id}'::text[] AS profile FROM meter.create_meter(:org, '{"key": "api", "metric_key": "call", "function": "sum", "value_field": "n",
 	"dimensions": {"model": "model"}, "filter_tree": {"field": "test", "op": "neq", "value": true},
 	"profiles": [
 		{"id": "prf_1", "name": "Calls", "code": "calls", "aggregation_method": "count"},
@@ -67,7 +67,11 @@ SELECT jsonb_pretty(m -> 'profiles') AS profiles FROM meter.create_meter(:org, '
 			"filters": [{"property": "region", "operator": "in", "value": ["eu", "uk"]}, {"property": "n", "operator": "lt", "value": [100]}]},
 		{"name": "Users", "code": "users", "aggregation_property": "user", "aggregation_method": "unique_count"},
 		{"code": "median", "aggregation_property": "n", "aggregation_method": "percentile", "function_options": {"percentile": 0.5},
-			"filters": [{"property": "region", "operator": "exists", "value": [true]}]}]}') AS m;
+			"filters": [{"property": "region", "operator": "exists", "value": [true]}]}]}') AS m,
+	LATERAL jsonb_array_elements(m -> 'profiles') AS p;
+-- a profile keeps its id by its code
+CREATE TEMP TABLE before AS SELECT p ->> 'code' AS code, p ->> 'id' AS id FROM meter.meters AS m, LATERAL jsonb_array_elements(m.document -> 'profiles') AS p
+	WHERE m.organization_id = :org AND m.key = 'api';
 SELECT ordinal, status, code, message FROM meter.ingest(:org, '[
 	{"id": "1", "type": "call", "subject": "ada", "time": "2025-01-01T00:01:00Z", "data": {"n": 1, "user": "u1", "region": "eu", "model": "a"}},
 	{"id": "2", "type": "call", "subject": "ada", "time": "2025-01-01T00:02:00Z", "data": {"n": 20, "user": "u2", "region": "us", "model": "a"}},
@@ -93,6 +97,11 @@ SELECT id FROM meter.explain_usage(:org, 'api', '2025-01-01', '2025-02-01', prof
 SELECT value FROM meter.usage(:org, 'api', '2025-01-01', '2025-02-01', profile => 'nothing');
 \set VERBOSITY terse
 
+SELECT p ->> 'code' AS code, p ->> 'id' = b.id AS same_id
+	FROM meter.update_meter(:org, 'api', jsonb_build_object('profiles', '[{"code": "late", "aggregation_method": "count"}]'::jsonb ||
+		(SELECT jsonb_agg(p - 'id') FROM meter.meters AS m, LATERAL jsonb_array_elements(m.document -> 'profiles') AS p
+			WHERE m.organization_id = :org AND m.key = 'api'))) AS m, LATERAL jsonb_array_elements(m -> 'profiles') AS p
+	LEFT JOIN before AS b ON b.code = p ->> 'code' ORDER BY 1;
 -- a version without the profile contributes nothing
 SELECT m ->> 'version' AS version FROM meter.update_meter(:org, 'api', '{"profiles": [{"code": "new", "aggregation_method": "count"}]}') AS m;
 SELECT ordinal, status FROM meter.ingest(:org, '[{"id": "7", "type": "call", "subject": "ada", "data": {"n": 7}}]');
@@ -121,3 +130,19 @@ SELECT meter, "from", subject, value FROM unnest(ARRAY['mapped', 'enveloped']) A
 	unnest(ARRAY['acc', '17', 'envelope']) AS s,
 	LATERAL meter.usage(:org, meter, "from", '2025-01-01 00:20:01', s);
 SELECT id, subject, value FROM meter.explain_usage(:org, 'mapped', '2025-01-01', '2025-02-01', 'acc');
+
+--
+-- Reports to meters that calculate or map
+--
+SELECT m ->> 'key' AS meter FROM unnest(ARRAY[
+	'{"key": "priced", "metric_key": "r1", "function": "custom", "function_options": {"expression": "value * price"}, "account_mapping": {"type": "id", "event_property": "account"}}',
+	'{"key": "doubled", "metric_key": "r2", "function": "sum", "value_field": "twice", "data_fields": [{"category": "MEASURE", "code": "value", "name": "Value"}],
+		"derived_fields": [{"category": "MEASURE", "code": "twice", "name": "Twice", "calculation": "value * 2"}]}',
+	'{"key": "closed", "metric_key": "r3", "function": "sum", "value_field": "twice", "data_fields": [{"category": "MEASURE", "code": "n", "name": "N"}],
+		"derived_fields": [{"category": "MEASURE", "code": "twice", "name": "Twice", "calculation": "n * 2"}]}']) AS d, LATERAL meter.create_meter(:org, d::jsonb) AS m;
+SELECT meter.report_usage(:org, '{"meterId": "priced", "value": 3, "customerId": "cus", "timestamp": "2025-01-01T00:00:00Z", "metadata": {"price": 1.5}}', 'k1') ->> 'status' AS priced;
+SELECT meter.report_usage(:org, '{"meterId": "priced", "value": 3, "customerId": "cus", "timestamp": "2025-01-01T00:00:00Z", "metadata": {"price": 1.5, "account": "other"}}', 'k2') ->> 'status' AS priced;
+SELECT meter.report_usage(:org, '{"meterId": "doubled", "value": 3, "customerId": "cus", "timestamp": "2025-01-01T00:00:00Z"}', 'k3') ->> 'status' AS doubled;
+SELECT meter.report_usage(:org, '{"meterId": "closed", "value": 3, "customerId": "cus", "timestamp": "2025-01-01T00:00:00Z", "metadata": {"n": 1}}', 'k4') ->> 'status' AS closed;
+SELECT meter, subject, value FROM unnest(ARRAY['priced', 'doubled']) AS meter,
+	LATERAL meter.usage(:org, meter, '2025-01-01', '2025-02-01', group_by => '{subject}');
