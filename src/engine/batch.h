@@ -90,6 +90,13 @@ typedef struct MeterBatch
  * error where it is none. */
 extern bool meter_envelope_read(MeterBatch *batch, MeterEvent *event, MeterError *err);
 
+/* contribution.c: measure an event for whoever listens, and settle what can be
+ * settled. */
+extern void meter_batch_measure(MeterBatch *batch, int event_number);
+
+/* Room for one more in an array that grows by doubling, from NULL. */
+extern void *meter_batch_grow(void *array, int used, int *size, Size item, int initial);
+
 /* dedup.c: claim the keys of what is new and settle every event's status. */
 extern void meter_batch_dedup(MeterBatch *batch);
 
