@@ -41,7 +41,7 @@ DO $$ BEGIN
 	END LOOP;
 END $$;
 CREATE TRIGGER look AFTER INSERT ON meter.event_key FOR EACH STATEMENT EXECUTE FUNCTION look();
-SELECT status, count(*) FROM meter.ingest(:org, (SELECT json_agg(json_build_object('id', i::text, 'type', 'many', 'time', '2025-01-01T00:00:00Z')) FROM generate_series(1, 12000) AS i)) GROUP BY 1;
+SELECT status, count(*) FROM meter.ingest(:org, (SELECT json_agg(json_build_object('id', i::text, 'type', 'many', 'time', '2025-01-01T00:00:00Z')) FROM generate_series(1, 24000) AS i)) GROUP BY 1;
 SELECT * FROM grown();
 DROP TRIGGER look ON meter.event_key;
 
