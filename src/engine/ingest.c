@@ -26,7 +26,7 @@
 /* A batch is processed when it holds as much. */
 #define BATCH_EVENTS 20000
 #define BATCH_BYTES (16 * 1024 * 1024)
-#define BATCH_MEASURES 200000
+#define BATCH_MEMORY (64 * 1024 * 1024)
 
 struct MeterIngest
 {
@@ -130,7 +130,7 @@ meter_ingest_add(MeterIngest *ingest, MeterText text)
 	used = event->raw.len;
 	ingest->bytes += used;
 	if (batch->nevents >= BATCH_EVENTS || ingest->bytes >= BATCH_BYTES ||
-		batch->ncontributions + batch->nmeasures >= BATCH_MEASURES)
+		MemoryContextMemAllocated(batch->context, false) >= BATCH_MEMORY)
 		process_batch(ingest);
 	return used;
 }

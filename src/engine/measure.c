@@ -233,7 +233,9 @@ meter_measure_series(const MeterPlan *plan, const MeterInput *input, MeterSeries
 				return false;
 		}
 		appendStringInfoCharMacro(&buf, '}');
-		out->dimensions = (MeterText) {buf.data, buf.len};
+		/* a batch holds one for each event: not the buffer's kilobyte */
+		out->dimensions = (MeterText) {memcpy(palloc(buf.len), buf.data, buf.len), buf.len};
+		pfree(buf.data);
 	}
 	out->hash = meter_series_hash(out);
 	return true;

@@ -41,7 +41,7 @@ DO $$ BEGIN
 	END LOOP;
 END $$;
 CREATE TRIGGER look AFTER INSERT ON meter.event_key FOR EACH STATEMENT EXECUTE FUNCTION look();
-SELECT status, count(*) FROM meter.ingest(:org, (SELECT json_agg(json_build_object('id', i::text, 'type', 'many', 'time', '2025-01-01T00:00:00Z')) FROM generate_series(1, 12000) AS i)) GROUP BY 1;
+SELECT status, count(*) FROM meter.ingest(:org, (SELECT json_agg(json_build_object('id', i::text, 'type', 'many', 'time', '2025-01-01T00:00:00Z')) FROM generate_series(1, 24000) AS i)) GROUP BY 1;
 SELECT * FROM grown();
 DROP TRIGGER look ON meter.event_key;
 
@@ -62,7 +62,7 @@ END $$;
 SET default_toast_compression = 'lz4';
 CREATE TRIGGER look AFTER INSERT ON meter.rejected_event FOR EACH STATEMENT EXECUTE FUNCTION look();
 SELECT status, count(*) FROM meter.ingest(:org, (SELECT json_agg(json_build_object('id', i::text, 'type', 'large', 'data', json_build_object('x', repeat('x', 1048000)))) FROM generate_series(1, 17) AS i)) GROUP BY 1;
-SELECT count(*) FROM meter.rejected_events WHERE organization_id = :org AND payload ->> 'type' = 'large';
+SELECT count(*) FROM meter.rejected_events AS r JOIN meter.meters AS m ON m.organization_id = r.organization_id AND m.id = r.meter_id WHERE m.organization_id = :org AND m.metric_key = 'large';
 SELECT looks FROM grown();
 DROP TRIGGER look ON meter.rejected_event;
 
