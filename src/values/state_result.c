@@ -316,8 +316,6 @@ meter_state_result(const MeterState *state, MeterFunction function,
 			if (state->function == METER_FUNCTION_WEIGHTED_SUM)
 				return level(state, METER_WEIGHT_DELTA, isnull);
 			break;
-		case METER_FUNCTION_CUSTOM:
-			break;
 		case METER_FUNCTION_AVG:
 			return average(state, isnull);
 		case METER_FUNCTION_LATEST:
@@ -327,6 +325,7 @@ meter_state_result(const MeterState *state, MeterFunction function,
 			break;
 		case METER_FUNCTION_MIN:
 		case METER_FUNCTION_MAX:
+		case METER_FUNCTION_CUSTOM:
 			*isnull = state->count <= 0;
 			break;
 		case METER_FUNCTION_UNIQUE_COUNT:
