@@ -120,7 +120,7 @@ meter_customer_periods(const pg_uuid_t *organization, const MeterText *subject,
 		" FROM meter.customer_subject AS s"
 		" JOIN meter.subscription AS p ON p.organization_id = s.organization_id AND p.customer_id = s.customer_id"
 		" WHERE s.organization_id = $1 AND s.subject = $2"
-		" AND p.started_at < $4 AND coalesce(p.ended_at, 'infinity') > $3"
+		" AND p.started_at < $4 AND coalesce(p.ended_at, 'infinity') > greatest($3, p.started_at)"
 		" ORDER BY p.started_at, p.id",
 		4, {UUIDOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	};

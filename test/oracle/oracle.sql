@@ -14,9 +14,11 @@
  *	 version_at	  which version of a meter measures an event (today: the only one)
  *	 measure	  what one version makes of one event: value, key, dimensions ...
  *	 ingest		  dedup, and the status of each event; writes oracle.counted
- *	 windows		  the pieces of a range
  *	 result		  one function over one set of counted events
  *	 usage		  windows x groups x result
+ *
+ * The rest is in sql/, a file a feature: windows, customers, functions with
+ * options, fields, schemas, the events behind a number.
  *
  * A row of oracle.counted has a weight: a reversal will be a row with -1.
  *
@@ -50,11 +52,12 @@ CREATE TABLE oracle.sent (
 );
 CREATE INDEX ON oracle.sent (organization_id, id);
 
-/* What each meter counts. */
+/* What each meter counts; the profile '' is the definition's own. */
 CREATE TABLE oracle.counted (
 	organization_id uuid NOT NULL,
 	meter text NOT NULL,
 	version int NOT NULL,
+	profile text NOT NULL,
 	seq bigint NOT NULL,
 	weight int NOT NULL DEFAULT 1,
 	event_time timestamptz NOT NULL,
@@ -63,7 +66,7 @@ CREATE TABLE oracle.counted (
 	unique_key text,
 	dimensions jsonb NOT NULL,
 	currency text,
-	PRIMARY KEY (organization_id, meter, seq, weight)
+	PRIMARY KEY (organization_id, meter, seq, profile, weight)
 );
 
 /* Keys used in the key space of a meter with a dedup_key_path. */
@@ -221,46 +224,77 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 CREATE TYPE oracle.measured AS (
-	outcome text,				/* counted, skipped (by the filter), rejected */
+	outcome text,				/* counted, skipped (by the filters), rejected */
 	reason text,
-	value numeric,
-	unique_key text,
+	profiles jsonb,				/* those that count it: [{"profile", "value", "unique_key"}] */
+	subject text,
 	dimensions jsonb,
 	currency text,
 	dedup_key text
 );
 
+/* What one profile takes from an event. */
+CREATE FUNCTION oracle.take(p jsonb, negative_allowed boolean, data jsonb, t timestamptz,
+							OUT value numeric, OUT unique_key text, OUT reason text)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	CASE p ->> 'function'
+		WHEN 'count' THEN
+			RETURN;
+		WHEN 'unique_count' THEN
+			unique_key := oracle.field(data, p ->> 'unique_by_field') #>> '{}';
+			reason := CASE WHEN unique_key IS NULL THEN 'unique key' END;
+			RETURN;
+		WHEN 'custom' THEN
+			SELECT e.value, e.reason INTO value, reason FROM oracle.expression_number(p -> 'function_options', data, t) e;
+		ELSE
+			value := oracle.number(oracle.field(data, p ->> 'value_field'));
+			reason := CASE WHEN value IS NULL THEN 'value' END;
+	END CASE;
+	IF value < 0 AND NOT negative_allowed THEN
+		reason := 'negative';
+	END IF;
+END
+$$;
+
 /*
- * What a definition makes of an event's data.  Silent: whether an event that
- * the filter leaves out is checked further; taken: it is not.
+ * What a definition makes of an event.
+ *
+ * Silent, and taken so: the schema and the fields are asked of every event, the
+ * rest is not checked of one that the filters of all profiles leave out; one
+ * that any profile can not take is rejected for the meter, in all profiles.
  */
-CREATE FUNCTION oracle.measure(def jsonb, data jsonb) RETURNS oracle.measured
+CREATE FUNCTION oracle.measure(def jsonb, envelope_subject text, data jsonb, t timestamptz) RETURNS oracle.measured
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	m oracle.measured;
+	p jsonb;
+	taken record;
 	v jsonb;
 BEGIN
 	m.outcome := 'rejected';
-	IF NOT oracle.matches(def -> 'filter_tree', data) THEN
-		m.outcome := 'skipped';
+	m.reason := coalesce(oracle.schema_error(def -> 'event_schema', data), oracle.fields_error(def -> 'data_fields', data));
+	IF m.reason IS NOT NULL THEN
+		RETURN m;
+	END IF;
+	SELECT d.data, d.reason INTO data, m.reason FROM oracle.derive(def -> 'derived_fields', data, t) d;
+	IF m.reason IS NOT NULL THEN
 		RETURN m;
 	END IF;
 
-	IF def ->> 'function' IN ('sum', 'avg', 'min', 'max', 'latest') THEN
-		m.value := oracle.number(oracle.field(data, def ->> 'value_field'));
-		IF m.value IS NULL THEN
-			m.reason := 'value';
-			RETURN m;
-		ELSIF m.value < 0 AND NOT coalesce((def ->> 'negative_allowed')::boolean, false) THEN
-			m.reason := 'negative';
-			RETURN m;
-		END IF;
-	ELSIF def ->> 'function' = 'unique_count' THEN
-		m.unique_key := oracle.field(data, def ->> 'unique_by_field') #>> '{}';
-		IF m.unique_key IS NULL THEN
-			m.reason := 'unique key';
+	m.profiles := '[]';
+	FOR p IN SELECT oracle.profiles(def) LOOP
+		CONTINUE WHEN NOT oracle.matches(p -> 'filter_tree', data);
+		SELECT * INTO taken FROM oracle.take(p, coalesce((def ->> 'negative_allowed')::boolean, false), data, t);
+		IF taken.reason IS NOT NULL THEN
+			m.reason := taken.reason;
 			RETURN m;
 		END IF;
+		m.profiles := m.profiles || jsonb_build_object('profile', p -> 'profile', 'value', taken.value, 'unique_key', taken.unique_key);
+	END LOOP;
+	IF m.profiles = '[]' THEN
+		m.outcome := 'skipped';
+		RETURN m;
 	END IF;
 
 	IF def ->> 'unit_currency_field' IS NOT NULL THEN
@@ -276,6 +310,18 @@ BEGIN
 		m.dedup_key := oracle.field(data, def ->> 'dedup_key_path') #>> '{}';
 		IF m.dedup_key IS NULL THEN
 			m.reason := 'dedup key';
+			RETURN m;
+		END IF;
+	END IF;
+
+	m.subject := envelope_subject;
+	IF def -> 'account_mapping' ->> 'event_property' IS NOT NULL THEN
+		v := oracle.field(data, def -> 'account_mapping' ->> 'event_property');
+		/* Silent: what may name an account; taken: a string that is not empty, or a number */
+		m.subject := CASE jsonb_typeof(v) WHEN 'string' THEN nullif(v #>> '{}', '')
+					 WHEN 'number' THEN trim_scale((v #>> '{}')::numeric)::text END;
+		IF m.subject IS NULL THEN
+			m.reason := 'account';
 			RETURN m;
 		END IF;
 	END IF;
@@ -393,7 +439,7 @@ BEGIN
 	LOOP
 		listening := listening + 1;
 		m := oracle.version_at(org, key, (r.e).event_time);
-		x := oracle.measure(m.definition, (r.e).data);
+		x := oracle.measure(m.definition, (r.e).subject, (r.e).data, (r.e).event_time);
 		/* nothing would keep this meter from counting a retry once more */
 		IF x.outcome = 'counted' AND x.dedup_key IS NULL AND id IS NULL THEN
 			x.outcome := 'rejected';
@@ -448,10 +494,11 @@ BEGIN
 	RETURNING seq INTO this;
 	FOR i IN 1 .. counted LOOP
 		x := found_values[i];
-		INSERT INTO oracle.counted (organization_id, meter, version, seq, event_time, subject,
+		INSERT INTO oracle.counted (organization_id, meter, version, profile, seq, event_time, subject,
 									value, unique_key, dimensions, currency)
-		VALUES (org, found_meters[i], found_versions[i], this, (r.e).event_time, (r.e).subject,
-				x.value, x.unique_key, x.dimensions, x.currency);
+		SELECT org, found_meters[i], found_versions[i], p.profile, this, (r.e).event_time, x.subject,
+			   p.value, p.unique_key, x.dimensions, x.currency
+		FROM jsonb_to_recordset(x.profiles) AS p(profile text, value numeric, unique_key text);
 		IF x.dedup_key IS NOT NULL THEN
 			INSERT INTO oracle.meter_key
 			VALUES (org, found_meters[i], x.dedup_key, (r.e).subject, (r.e).data, given);
@@ -523,64 +570,89 @@ BEGIN
 END
 $$;
 
-/* When a zone's clock shows a local time, for the first time if it does twice. */
-CREATE FUNCTION oracle.first_coming(local timestamp, zone text) RETURNS timestamptz
-LANGUAGE sql STABLE AS $$
-	SELECT min(t) FROM (SELECT local AT TIME ZONE zone - make_interval(mins => s) FROM generate_series(0, 180, 15) s) x(t)
-	WHERE t AT TIME ZONE zone = (local AT TIME ZONE zone) AT TIME ZONE zone
-$$;
-
-/* The start of the window after the one that holds t. */
-CREATE FUNCTION oracle.next_window(t timestamptz, size text, zone text, week_shift interval)
-RETURNS timestamptz
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-	local timestamp := t AT TIME ZONE zone;
-BEGIN
-	CASE size
-		WHEN 'minute' THEN
-			RETURN date_trunc('minute', t) + interval '1 minute';
-		WHEN 'hour' THEN
-			/*
-			 * The next minute that date_trunc puts into another hour: right
-			 * also where a clock is put back by half an hour.
-			 */
-			RETURN (SELECT min(s) FROM generate_series(date_trunc('minute', t) + interval '1 minute',
-													   t + interval '61 minutes', interval '1 minute') s
-					WHERE date_trunc('hour', s, zone) <> date_trunc('hour', t, zone));
-		WHEN 'week' THEN
-			RETURN oracle.first_coming(date_trunc('week', local - week_shift) + interval '1 week' + week_shift, zone);
-		WHEN 'quarter' THEN
-			RETURN oracle.first_coming(date_trunc('quarter', local) + interval '3 months', zone);
-		ELSE
-			RETURN oracle.first_coming(date_trunc(size, local) + ('1 ' || size)::interval, zone);
-	END CASE;
-END
-$$;
-
-/* A range in windows, the first and the last clipped; size NULL: the range. */
-CREATE FUNCTION oracle.windows(range_from timestamptz, range_to timestamptz, size text, zone text,
-							   week_start text)
-RETURNS TABLE (window_start timestamptz, window_end timestamptz)
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-	week_shift interval := make_interval(days => array_position(
-		'{monday,tuesday,wednesday,thursday,friday,saturday,sunday}', week_start) - 1);
-BEGIN
-	window_start := range_from;
-	WHILE window_start < range_to LOOP
-		window_end := CASE WHEN size IS NULL THEN range_to
-			ELSE least(range_to, oracle.next_window(window_start, size, zone, week_shift)) END;
-		RETURN NEXT;
-		window_start := window_end;
-	END LOOP;
-END
-$$;
-
 /* usage()'s filter: a filter tree whose fields are dimensions and subject. */
 CREATE FUNCTION oracle.filter_matches(filter jsonb, dimensions jsonb, subject text) RETURNS boolean
 LANGUAGE sql STABLE AS $$
 	SELECT oracle.matches(filter, dimensions || jsonb_build_object('subject', subject))
+$$;
+
+/* Is an event's subject the one asked for, or another of the same customer's? */
+CREATE FUNCTION oracle.asked_for(org uuid, asked text, subject text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+	SELECT asked IS NULL OR coalesce(asked = subject OR oracle.customer_of(org, asked) = oracle.customer_of(org, subject), false)
+$$;
+
+/* Each profile of a definition in the words of the definition's own. */
+CREATE FUNCTION oracle.profiles(def jsonb) RETURNS SETOF jsonb
+LANGUAGE sql STABLE AS $$
+	SELECT jsonb_build_object('profile', '', 'function', def -> 'function', 'value_field', def -> 'value_field',
+		'unique_by_field', def -> 'unique_by_field', 'function_options', def -> 'function_options', 'filter_tree', def -> 'filter_tree')
+	UNION ALL
+	SELECT jsonb_build_object('profile', p -> 'code', 'function', p -> 'aggregation_method', 'recurring', p -> 'recurring',
+		'value_field', p -> 'aggregation_property', 'unique_by_field', p -> 'aggregation_property',
+		'function_options', p -> 'function_options',
+		'filter_tree', (SELECT jsonb_build_object('and', coalesce(jsonb_agg(jsonb_build_object(
+				'field', f -> 'property', 'op', f -> 'operator',
+				'value', CASE WHEN f ->> 'operator' IN ('in', 'nin') THEN f -> 'value' ELSE f -> 'value' -> 0 END)), '[]'))
+			FROM jsonb_array_elements(nullif(p -> 'filters', 'null')) f))
+	FROM jsonb_array_elements(nullif(def -> 'profiles', 'null')) p
+$$;
+
+/* What a profile of a meter counted. */
+CREATE FUNCTION oracle.counted_by(org uuid, meter text, profile text,
+	OUT c oracle.counted, OUT p jsonb) RETURNS SETOF record
+LANGUAGE sql STABLE AS $$
+	SELECT c, p
+	FROM oracle.meter o, oracle.profiles(o.definition) p, oracle.counted c
+	WHERE o.organization_id = $1 AND $2 IN (o.key, o.id) AND p ->> 'profile' = coalesce($3, '')
+	  AND c.organization_id = o.organization_id AND c.meter = o.key AND c.version = o.version AND c.profile = p ->> 'profile'
+$$;
+
+/* Windows of a question. */
+CREATE FUNCTION oracle.usage_windows(org uuid, period_from timestamptz, period_to timestamptz, subject text,
+									 window_size text, time_zone text, def jsonb)
+RETURNS TABLE (window_start timestamptz, window_end timestamptz)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	IF window_size = 'billing_period' THEN
+		RETURN QUERY SELECT * FROM oracle.billing_periods(org, subject, period_from, period_to, def);
+	ELSE
+		RETURN QUERY SELECT * FROM oracle.windows(period_from, period_to, CASE WHEN window_size IS NOT NULL THEN
+			jsonb_build_object('size', window_size, 'time_zone', coalesce(to_jsonb(time_zone), def -> 'time_zone'),
+							   'week_start', def -> 'week_start') END);
+	END IF;
+END
+$$;
+
+/*
+ * Does what was before a window matter?  Silent: how the value of a recurring
+ * profile persists; taken: it is the function over all until the window's end.
+ */
+CREATE FUNCTION oracle.persists(p jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT p ->> 'function' = 'weighted_sum' OR coalesce((p ->> 'recurring')::boolean, false)
+$$;
+
+/* A function over the events of a group before the window's end. */
+CREATE FUNCTION oracle.result(p jsonb, window_start timestamptz, window_end timestamptz, events oracle.counted[]) RETURNS numeric
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	inside oracle.counted[] := ARRAY(SELECT e FROM unnest(events) e 
+		WHERE (e).seq IS NOT NULL AND ((e).event_time >= window_start OR oracle.persists(p)));
+BEGIN
+	RETURN CASE p ->> 'function'
+		WHEN 'sum' THEN (SELECT coalesce(sum((e).value), 0) FROM unnest(inside) e)
+		WHEN 'custom' THEN (SELECT sum((e).value) FROM unnest(inside) e)
+		WHEN 'count' THEN cardinality(inside)
+		WHEN 'avg' THEN (SELECT avg((e).value) FROM unnest(inside) e)
+		WHEN 'min' THEN (SELECT min((e).value) FROM unnest(inside) e)
+		WHEN 'max' THEN (SELECT max((e).value) FROM unnest(inside) e)
+		WHEN 'latest' THEN (SELECT (e).value FROM unnest(inside) e ORDER BY (e).event_time DESC, (e).seq DESC LIMIT 1)
+		WHEN 'unique_count' THEN (SELECT count(DISTINCT (e).unique_key) FROM unnest(inside) e)
+		WHEN 'percentile' THEN oracle.percentile((p #>> '{function_options,percentile}')::numeric, ARRAY(SELECT (e).value FROM unnest(inside) e))
+		WHEN 'weighted_sum' THEN oracle.weighted(coalesce(p #>> '{function_options,mode}', 'delta'), window_start, window_end, events)
+	END;
+END
 $$;
 
 CREATE FUNCTION oracle.usage(organization_id uuid, meter text, period_from timestamptz, period_to timestamptz,
@@ -592,38 +664,33 @@ RETURNS TABLE (window_start timestamptz, window_end timestamptz, subject text, d
 			   currency text, version int, value numeric, event_count bigint)
 LANGUAGE sql STABLE AS $$
 	WITH m AS (
-		SELECT o.key, o.version, o.definition ->> 'function' AS function,
-			   coalesce($9, o.definition #>> '{window,time_zone}', 'UTC') AS zone,
-			   coalesce(o.definition #>> '{window,week_start}', 'monday') AS week_start
-		FROM oracle.meter o
-		WHERE o.organization_id = $1 AND $2 IN (o.key, o.id)
+		SELECT o.version, p, coalesce(nullif(o.definition -> 'window', 'null'), '{}') AS window_def
+		FROM oracle.meter o, oracle.profiles(o.definition) p
+		WHERE o.organization_id = $1 AND $2 IN (o.key, o.id) AND p ->> 'profile' = coalesce($10, '')
 	), event AS (
-		SELECT c.*, CASE WHEN 'subject' = ANY ($7) THEN c.subject ELSE $5 END AS group_subject,
-			   (SELECT coalesce(jsonb_object_agg(g, c.dimensions -> g), '{}')
+		SELECT (c).event_time, (c).version, (c).currency, c,
+			   CASE WHEN 'subject' = ANY ($7) AND $5 IS NULL THEN oracle.owner($1, (c).subject) ELSE $5 END AS group_subject,
+			   (SELECT coalesce(jsonb_object_agg(g, (c).dimensions -> g), '{}')
 				FROM unnest($7) g WHERE g <> 'subject') AS group_dimensions
-		FROM m
-		JOIN oracle.counted c ON c.organization_id = $1 AND c.meter = m.key AND c.version = m.version
-		WHERE c.event_time >= $3 AND c.event_time < $4
-		  AND ($5 IS NULL OR c.subject = $5)
-		  AND oracle.filter_matches($8, c.dimensions, c.subject)
+		FROM oracle.counted_by($1, $2, $10)
+		WHERE ((c).event_time >= $3 OR oracle.persists(p)) AND (c).event_time < $4
+		  AND oracle.asked_for($1, $5, (c).subject)
+		  AND oracle.filter_matches($8, (c).dimensions, (c).subject)
 	), w AS (
-		SELECT m.function, m.version, p.*
-		FROM m, oracle.windows($3, $4, $6, m.zone, m.week_start) p
+		SELECT m.p, m.version, x.window_start, x.window_end
+		FROM m, oracle.usage_windows($1, $3, $4, $5, $6, $9, m.window_def) x
+	), answer AS (
+		SELECT w.window_start, w.window_end, w.version,
+			   CASE WHEN cardinality($7) = 0 THEN $5 ELSE e.group_subject END AS subject,
+			   coalesce(e.group_dimensions, '{}') AS dimensions, e.currency,
+			   oracle.result(w.p, w.window_start, w.window_end, array_agg(e.c)) AS value,
+			   count(*) FILTER (WHERE e.event_time >= w.window_start) AS event_count
+		FROM w LEFT JOIN event e ON e.version = w.version AND e.event_time < w.window_end
+			AND (e.event_time >= w.window_start OR oracle.persists(w.p))
+		GROUP BY w.window_start, w.window_end, w.p, w.version, e.group_subject, e.group_dimensions, e.currency
 	)
-	SELECT w.window_start, w.window_end,
-		   CASE WHEN cardinality($7) = 0 THEN $5 ELSE e.group_subject END,
-		   coalesce(e.group_dimensions, '{}'), e.currency, w.version,
-		   CASE w.function
-				WHEN 'sum' THEN coalesce(sum(e.value), 0)
-				WHEN 'count' THEN count(e.seq)
-				WHEN 'avg' THEN avg(e.value)
-				WHEN 'min' THEN min(e.value)
-				WHEN 'max' THEN max(e.value)
-				WHEN 'latest' THEN (array_agg(e.value ORDER BY e.event_time DESC, e.seq DESC))[1]
-				WHEN 'unique_count' THEN count(DISTINCT e.unique_key)
-		   END,
-		   count(e.seq)
-	FROM w LEFT JOIN event e ON e.event_time >= w.window_start AND e.event_time < w.window_end
-	WHERE e.seq IS NOT NULL OR cardinality($7) = 0
-	GROUP BY w.window_start, w.window_end, w.function, w.version, e.group_subject, e.group_dimensions, e.currency
+	/* Silent: a group without events whose value persists; taken: it has a row unless that is 0 */
+	SELECT a.window_start, a.window_end, a.subject, a.dimensions, a.currency, a.version, a.value, a.event_count
+	FROM answer a
+	WHERE cardinality($7) = 0 OR a.event_count > 0 OR a.value <> 0
 $$;

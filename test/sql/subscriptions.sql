@@ -85,3 +85,8 @@ SELECT meter.update_subscription(:'org', '50000000-0000-0000-0000-000000000011',
 SELECT meter.update_subscription(:'org', '50000000-0000-0000-0000-000000000011', '{"ended_at": "2020-01-01T00:00:00Z"}');
 SELECT meter.update_subscription(:'org', '50000000-0000-0000-0000-000000000099', '{}');
 SELECT meter.delete_customer(:'org', 'acme');
+
+-- one that ended as it began has no periods, and cuts nobody's
+SELECT meter.create_customer(:'org', '{"id": "brief", "name": "Brief"}') ->> 'id';
+SELECT meter.create_subscription(:'org', '{"customer": "brief", "started_at": "2024-03-10T00:00:00Z", "ended_at": "2024-03-10T00:00:00Z"}') ->> 'status';
+SELECT window_start, window_end FROM meter.usage(:'org', 'calls', '2024-03-05', '2024-03-20', 'brief', 'billing_period');

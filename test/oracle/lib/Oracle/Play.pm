@@ -9,7 +9,7 @@ use warnings;
 use DBI;
 use Oracle::Scenario;
 
-my @USAGE = qw(subject window_size group_by filter time_zone);
+my @USAGE = qw(subject window_size group_by filter time_zone profile);
 
 sub new {
 	my ($class, $dbh) = @_;
@@ -32,7 +32,11 @@ sub play {
 		unless ($self->{difference}) {
 			$dbh->begin_work;
 			$self->compare_rejected;
-			$self->{difference} || $self->compare_usage($scenario, $_) for @{ $scenario->{calls} };
+			for my $call (@{ $scenario->{calls} }) {
+				my $compare = 'compare_' . ($call->{kind} // 'usage');
+				$self->$compare($scenario, $call);
+				$self->{difference}{call} = $call, last if $self->{difference};
+			}
 			$dbh->commit;
 		}
 		1;
@@ -71,13 +75,41 @@ sub step {
 sub play_meter {
 	my ($self, $scenario, $step) = @_;
 	my $dbh = $self->{dbh};
-	my $json = Oracle::Scenario::encode($scenario->{meters}[ $step->{meter} ]);
+	my $full = Oracle::Scenario::encode($scenario->{meters}[ $step->{meter} ]);
+	my $json = Oracle::Scenario::encode(public($scenario->{meters}[ $step->{meter} ]));
 	my $call = 'meter.create_meter(' . join(', ', map { $dbh->quote($_) } $self->{organization}, $json) . ')';
 	$self->note_sql("SELECT $call;");
 	my ($id) = $dbh->selectrow_array("SELECT $call ->> 'id'");
 	$dbh->do(q{INSERT INTO oracle.meter (organization_id, key, id, definition) SELECT $1, d ->> 'key', $2, d FROM (SELECT $3::jsonb) x(d)},
-		undef, $self->{organization}, $id, $json);
+		undef, $self->{organization}, $id, $full);
 	$self->{ids}[ $step->{meter} ] = $id;
+	return;
+}
+
+# A definition without what only the oracle is told.
+sub public {
+	my ($v) = @_;
+	return { map { $_ => public($v->{$_}) } grep { $_ ne 'sql' } keys %$v } if ref $v eq 'HASH';
+	return [ map { public($_) } @$v ] if ref $v eq 'ARRAY';
+	return $v;
+}
+
+# A function that both sides have, with the same arguments: both take them, or
+# both refuse.
+sub play_call {
+	my ($self, $scenario, $step) = @_;
+	my $dbh = $self->{dbh};
+	my $call = "$step->{function}(" . join(', ', map { $dbh->quote($_) } $self->{organization}, @{ $step->{arguments} }) . ')';
+	$self->note_sql("SELECT meter.$call;");
+	my %error;
+	$dbh->pg_savepoint('call');
+	for my $side (qw(meter oracle)) {
+		eval { $dbh->do("SELECT $side.$call"); 1 } and next;
+		$error{$side} = $@;
+		$dbh->pg_rollback_to('call');
+	}
+	$dbh->pg_rollback_to('call') if %error;
+	$self->{difference} = { what => $step->{function}, detail => join "\n", %error } if keys %error == 1;
 	return;
 }
 
@@ -177,21 +209,65 @@ sub compare_rejected {
 		q{SELECT DISTINCT event_id FROM oracle.rejected WHERE organization_id = $1}, $self->{organization});
 }
 
-sub compare_usage {
-	my ($self, $scenario, $call) = @_;
+# Arguments of a question: those that are always there, then those with names.
+sub arguments {
+	my ($self, $scenario, $call, @names) = @_;
 	my $dbh = $self->{dbh};
 	my $key = $scenario->{meters}[ $call->{meter} ]{key} =~ s/"//gr;
 	my $meter = $call->{by_id} ? $self->{ids}[ $call->{meter} ] : $key;
 	my @arguments = map { $dbh->quote($_) } $self->{organization}, $meter, $call->{from}, $call->{to};
-	for my $name (grep { defined $call->{$_} } @USAGE) {
+	for my $name (grep { defined $call->{$_} } @names) {
 		my $v = $call->{$name};
 		push @arguments, "$name => " . $dbh->quote(ref $v ? '{' . join(',', @$v) . '}' : $v);
 	}
-	my $sql = '.usage(' . join(', ', @arguments) . ')';
+	return join ', ', @arguments;
+}
+
+sub compare_usage {
+	my ($self, $scenario, $call) = @_;
+	my $sql = '.usage(' . $self->arguments($scenario, $call, @USAGE) . ')';
 	$self->note_sql("SELECT * FROM meter$sql ORDER BY 1, 3, 4, 5;") if $call->{trace};
-	my $columns = q{window_start, window_end, subject, coalesce(dimensions, '{}') AS dimensions, currency, version, value, event_count};
+	my $value = value_of($scenario, $call);
+	my $columns = qq{window_start, window_end, subject, coalesce(dimensions, '{}') AS dimensions, currency, version, $value AS value, event_count};
 	$self->compare("meter$sql", "SELECT $columns FROM meter$sql", "SELECT $columns FROM oracle$sql");
-	$self->{difference}{call} = $call if $self->{difference};
+	return;
+}
+
+# Quotients have no end: so many digits of one must agree.
+sub value_of {
+	my ($scenario, $call) = @_;
+	my $def = $scenario->{meters}[ $call->{meter} ];
+	return defined $call->{profile} || $def->{function} =~ /weighted_sum/ ? 'round(value, 12)' : 'value';
+}
+
+# The pages of explain_usage against all of the oracle's rows, and their sum
+# against the number.
+sub compare_explain {
+	my ($self, $scenario, $call) = @_;
+	my $arguments = $self->arguments($scenario, $call, qw(subject filter profile));
+	my $pages = 'pages(' . $self->arguments($scenario, $call, qw(subject filter profile page_size)) . ')';
+	$self->note_sql("SELECT * FROM meter.explain_usage($arguments);") if $call->{trace};
+	$self->compare("explain_usage $pages", "SELECT * FROM oracle.$pages", "SELECT * FROM oracle.explain($arguments)");
+	return if $self->{difference};
+	my $function = $scenario->{meters}[ $call->{meter} ]{function} =~ s/"//gr;
+	my $sum = !defined $call->{profile} && $function =~ /^(sum|count|custom)$/ ? 'sum(value)' : 'NULL::numeric';
+	my $value = $sum =~ /NULL/ ? $sum : 'value';
+	$self->compare("sum of explain_usage $pages",
+		"SELECT currency, version, $sum, count(*) FROM oracle.$pages GROUP BY 1, 2",
+		"SELECT currency, version, $value, event_count FROM meter.usage($arguments) WHERE event_count > 0");
+	return;
+}
+
+# What meter.windows gives, cut at the ends of the range.
+sub compare_windows {
+	my ($self, $scenario, $call) = @_;
+	my $arguments = join ', ', map { $self->{dbh}->quote($call->{$_}) } qw(window from to);
+	my $oracle = join ', ', map { $self->{dbh}->quote($call->{$_}) } qw(from to window);
+	my @bounds = map { $self->{dbh}->quote($call->{$_}) } qw(from to);
+	$self->note_sql("SELECT * FROM meter.windows($arguments);") if $call->{trace};
+	$self->compare("windows($arguments)",
+		"SELECT greatest(window_start, $bounds[0]), least(window_end, $bounds[1]) FROM meter.windows($arguments)",
+		"SELECT * FROM oracle.windows($oracle)");
 	return;
 }
 

@@ -12,6 +12,7 @@ use strict;
 use warnings;
 use POSIX ();
 use Oracle::Random;
+use Oracle::Features;
 
 my @ZONES = qw(UTC Asia/Kolkata America/New_York Australia/Lord_Howe Pacific/Chatham America/Havana);
 
@@ -24,7 +25,7 @@ my @CENTRES = (
 	'2024-11-03 05:00:00', '2025-03-09 05:00:00',    # Havana, at midnight
 	'2024-02-29 12:00:00', '2024-12-31 18:30:00', '2025-06-30 23:59:59', '2023-07-12 10:11:12');
 
-my %SECONDS = (minute => 60, hour => 3600, day => 86400, week => 7 * 86400,
+our %SECONDS = (minute => 60, hour => 3600, day => 86400, week => 7 * 86400,
 	month => 30 * 86400, quarter => 91 * 86400, year => 365 * 86400);
 
 # Where each field stands in the data, what it holds.
@@ -96,10 +97,13 @@ sub new {
 		reported => [],
 		next_id  => 1,
 	}, $class;
+	Oracle::Features::hook('begin', $self);
 	$self->make_meters;
 	$self->make_steps;
 	return { meters => $self->{meters}, steps => $self->{steps}, calls => $self->make_calls };
 }
+
+sub zones { return @ZONES }
 
 # ---------------------------------------------------------------- definitions
 
@@ -115,13 +119,13 @@ sub make_meters {
 sub make_meter {
 	my ($self, $key, $type) = @_;
 	my $rng = $self->{rng};
-	my $function = $rng->pick(qw(sum sum count avg min max latest unique_count));
+	my $function = $rng->pick(qw(sum sum count avg min max latest unique_count), Oracle::Features::hook('functions'));
 	my %def = (key => quote($key), name => quote("Meter $key"), metric_key => quote($type), function => quote($function));
 
 	if ($function eq 'unique_count') {
 		$def{unique_by_field} = quote($rng->pick('$.user', 'user'));
 	}
-	elsif ($function ne 'count') {
+	elsif ($function ne 'count' && $function ne 'custom') {
 		$def{value_field} = quote($rng->pick('$.value', 'value', '$.value', '$.usage.amount', '$."odd key"'));
 		$def{negative_allowed} = 'true' if $rng->chance(60);
 	}
@@ -135,6 +139,7 @@ sub make_meter {
 		$window{week_start} = quote($rng->pick(qw(monday sunday saturday))) if $rng->chance(40);
 		$def{window} = \%window;
 	}
+	Oracle::Features::hook('meter', $self, \%def);
 	return \%def;
 }
 
@@ -228,6 +233,7 @@ sub make_data {
 	$data{user} = quote('user ' . $rng->below(6)) unless $rng->chance(3);
 	$data{key} = quote('key-' . $rng->below(30));
 	$data{currency} = $rng->pick('"EUR"', '"EUR"', '"USD"', '"JPY"') unless $rng->chance(3);
+	Oracle::Features::hook('data', $self, \%data);
 	return \%data;
 }
 
@@ -336,6 +342,13 @@ sub make_steps {
 		push @steps, { kind => 'meter', meter => shift @late } if @late && $rng->chance(50);
 	}
 	push @steps, map { { kind => 'meter', meter => $_ } } @late;
+
+	# what comes between, in its order
+	my $at = 0;
+	for my $step (Oracle::Features::hook('steps', $self)) {
+		$at = $rng->between($at, scalar @steps);
+		splice @steps, $at++, 0, $step;
+	}
 	$self->{steps} = \@steps;
 	return;
 }
@@ -345,7 +358,7 @@ sub make_steps {
 sub make_edge {
 	my ($self) = @_;
 	my $rng = $self->{rng};
-	my $t = $rng->pick(@{ $self->{times} });
+	my $t = $rng->pick($self->{centre}, @{ $self->{times} });
 	my $form = $rng->below(10);
 	return $t if $form < 2;
 	return $t + $rng->pick(-1, 1) if $form < 3;
@@ -355,31 +368,34 @@ sub make_edge {
 	return $t + $rng->below(1_000_000);
 }
 
-sub make_calls {
+# A question about usage.
+sub make_call {
 	my ($self) = @_;
 	my $rng = $self->{rng};
-	my @calls;
-	while (@calls < 10) {
-		my ($from, $to) = sort { $a <=> $b } $self->make_edge, $self->make_edge;
-		next if $from == $to;
-		($from, $to) = map { $self->{centre} + $_ * 1_000_000 * ($self->{spread} + $rng->below(86400)) } -1, 1 if $rng->chance(20);
-		my $m = $rng->below(scalar @{ $self->{meters} });
-		my $def = $self->{meters}[$m];
-		my @dimensions = sort keys %{ $def->{dimensions} // {} };
-		my $seconds = ($to - $from) / 1_000_000;
+	my ($from, $to);
+	do { ($from, $to) = sort { $a <=> $b } $self->make_edge, $self->make_edge } while $from == $to;
+	($from, $to) = map { $self->{centre} + $_ * 1_000_000 * ($self->{spread} + $rng->below(86400)) } -1, 1 if $rng->chance(20);
+	my $m = $rng->below(scalar @{ $self->{meters} });
+	my $def = $self->{meters}[$m];
+	my @dimensions = sort keys %{ $def->{dimensions} // {} };
+	my $seconds = ($to - $from) / 1_000_000;
 
-		# few windows enough, for the oracle's sake
-		my @sizes = grep { $seconds / $SECONDS{$_} < 200 } sort keys %SECONDS;
-		($from, $to) = map { (int(time / 86400) + $_) * 86_400_000_000 } -1, 2 if $rng->chance(3);    # events without a time
-		my %call = (meter => $m, by_id => $rng->chance(20), from => time_text($from), to => time_text($to));
-		$call{window_size} = $rng->pick(@sizes) if @sizes && $rng->chance(65);
-		$call{subject} = $rng->chance(5) ? 'nobody' : $rng->pick(@{ $self->{subjects} }) if $rng->chance(30);
-		$call{group_by} = [ $rng->some(3, @dimensions, 'subject') ] if $rng->chance(50);
-		$call{time_zone} = $rng->pick(@ZONES) if $rng->chance(50);
-		$call{filter} = encode($self->make_filter(2, @dimensions, 'subject')) if $rng->chance(25);
-		push @calls, \%call;
-	}
-	return \@calls;
+	# few windows enough, for the oracle's sake
+	my @sizes = grep { $seconds / $SECONDS{$_} < 200 } sort keys %SECONDS;
+	($from, $to) = map { (int(time / 86400) + $_) * 86_400_000_000 } -1, 2 if $rng->chance(3);    # events without a time
+	my %call = (meter => $m, by_id => $rng->chance(20), from => time_text($from), to => time_text($to));
+	$call{window_size} = $rng->pick(@sizes) if @sizes && $rng->chance(65);
+	$call{subject} = $rng->chance(5) ? 'nobody' : $rng->pick(@{ $self->{subjects} }) if $rng->chance(30);
+	$call{group_by} = [ $rng->some(3, @dimensions, 'subject') ] if $rng->chance(50);
+	$call{time_zone} = $rng->pick(@ZONES) if $rng->chance(50);
+	$call{filter} = encode($self->make_filter(2, @dimensions, 'subject')) if $rng->chance(25);
+	Oracle::Features::hook('call', $self, \%call, $def);
+	return \%call;
+}
+
+sub make_calls {
+	my ($self) = @_;
+	return [ map({ $self->make_call } 1 .. 8), Oracle::Features::hook('calls', $self) ];
 }
 
 1;

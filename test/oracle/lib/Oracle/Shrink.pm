@@ -24,6 +24,7 @@ sub shrink {
 	$small = fewer_events($small, $still);
 	$small = simpler_meters($small, $still);
 	$small = simpler_call($small, $still);
+	$small = fewer_calls($small, $still);
 	$small = fewer_events($small, $still);
 	$small = less_data($small, $still);
 	$_->{trace} = 1 for @{ $small->{calls} };
@@ -92,14 +93,13 @@ sub less_data {
 sub simpler_meters {
 	my ($small, $still) = @_;
 	for my $i (reverse 0 .. $#{ $small->{meters} }) {
-		next if grep { $_->{meter} == $i } @{ $small->{calls} };
+		next if grep { defined $_->{meter} && $_->{meter} == $i } @{ $small->{calls} };
 		my $candidate = dclone($small);
 		$candidate->{steps} = [ grep { $_->{kind} ne 'meter' || $_->{meter} != $i } @{ $candidate->{steps} } ];
 		$small = $candidate if $still->($candidate);
 	}
 	for my $i (0 .. $#{ $small->{meters} }) {
-		for my $name (qw(filter_tree dedup_key_path unit_currency_field window dimensions)) {
-			next unless exists $small->{meters}[$i]{$name};
+		for my $name (grep { !/^(key|name|metric_key|function|value_field|unique_by_field)$/ } sort keys %{ $small->{meters}[$i] }) {
 			my $candidate = dclone($small);
 			delete $candidate->{meters}[$i]{$name};
 			$small = $candidate if $still->($candidate);
@@ -108,11 +108,23 @@ sub simpler_meters {
 	return $small;
 }
 
+# Leave out steps that are calls.
+sub fewer_calls {
+	my ($small, $still) = @_;
+	for my $i (reverse 0 .. $#{ $small->{steps} }) {
+		next unless $small->{steps}[$i]{kind} eq 'call';
+		my $candidate = dclone($small);
+		splice @{ $candidate->{steps} }, $i, 1;
+		$small = $candidate if $still->($candidate);
+	}
+	return $small;
+}
+
 # Leave out arguments of the call.
 sub simpler_call {
 	my ($small, $still) = @_;
 	for my $call (@{ $small->{calls} }) {
-		for my $name (qw(filter group_by subject time_zone window_size)) {
+		for my $name (qw(filter group_by subject time_zone window_size profile)) {
 			next unless defined $call->{$name};
 			my $value = delete $call->{$name};
 			$call->{$name} = $value unless $still->($small);

@@ -1,0 +1,38 @@
+package Oracle::Features;
+
+# What histories can have beyond the frame of Oracle::Scenario: each feature is
+# a module of its own in Oracle/Feature/.  METER_ORACLE_FEATURES (names with
+# commas, possibly none) chooses some of them; the default is all.
+#
+# A feature says what it adds in functions that are called where they are there:
+#
+#	begin($s)			a history begins
+#	functions()			functions of meters, as often as they should come
+#	meter($s, $def)		a definition is complete
+#	data($s, $data)		an event's data are complete
+#	steps($s)			steps that come between the others
+#	call($s, $call, $def)	a question about a meter is complete
+#	calls($s)			further questions
+
+use strict;
+use warnings;
+
+my @ALL = qw(Windows Customers Explain);
+my @ON = defined $ENV{METER_ORACLE_FEATURES} ? split(/,/, $ENV{METER_ORACLE_FEATURES}) : @ALL;
+
+for my $name (@ON) {
+	require "Oracle/Feature/$name.pm";
+}
+
+# Call $hook of every feature that has it; returns what they return.
+sub hook {
+	my ($hook, @arguments) = @_;
+	return map { my $f = "Oracle::Feature::$_"->can($hook); $f ? $f->(@arguments) : () } @ON;
+}
+
+sub is_on {
+	my ($name) = @_;
+	return scalar grep { $_ eq $name } @ON;
+}
+
+1;
