@@ -23,6 +23,8 @@
  */
 #include "definitions/cache.h"
 
+#include <ctype.h>
+
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
@@ -30,7 +32,6 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -59,7 +60,7 @@ typedef struct CacheItem
 static MemoryContext cache_context = NULL;
 static HTAB *organizations;
 static HTAB *listeners;
-static HTAB *names;				/* key or id to MeterEntry */
+static HTAB *names;				/* what a meter was called by to MeterEntry */
 static bool stale = true;
 static bool of_snapshot = false;	/* it holds what an old snapshot shows */
 static bool of_now = false;		/* a transaction with one has ingested */
@@ -163,14 +164,12 @@ meter_cache_refresh(bool ingesting)
 
 /* Run a catalog query under a snapshot taken now, or the transaction's own. */
 static void
-catalog_query(MeterStatement *statement, const pg_uuid_t *organization,
-			  const char *name, int len)
+catalog_query(MeterStatement *statement, const pg_uuid_t *organization, Datum second)
 {
 	Datum		values[2];
 
 	values[0] = UUIDPGetDatum(organization);
-	if (statement->nargs > 1)
-		values[1] = PointerGetDatum(cstring_to_text_with_len(name, len));
+	values[1] = second;
 	PushActiveSnapshot(latest ? GetLatestSnapshot() : GetTransactionSnapshot());
 	meter_spi_execute(statement, values, NULL, true);
 	PopActiveSnapshot();
@@ -215,7 +214,7 @@ meter_cache_organization(const pg_uuid_t *organization)
 	{
 		MeterOrganization *found = NULL;
 
-		catalog_query(&statement, organization, NULL, 0);
+		catalog_query(&statement, organization, (Datum) 0);
 		if (SPI_processed > 0)
 		{
 			bool		isnull;
@@ -267,7 +266,6 @@ load_listeners(const pg_uuid_t *organization)
 		MeterEntry *entry = MemoryContextAllocZero(cache_context, sizeof(MeterEntry));
 		bool		isnull;
 		uint64		end = row;
-		char	   *id;
 
 		entry->id = *DatumGetUUIDP(meter_spi_value(row, 1, &isnull));
 		entry->meter_no = DatumGetInt32(meter_spi_value(row, 2, &isnull));
@@ -281,14 +279,7 @@ load_listeners(const pg_uuid_t *organization)
 		for (; row < end; row++)
 			entry->versions[entry->nversions++] = load_version(row);
 		result->meters[result->nmeters++] = entry;
-
-		id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&entry->id)));
-		enter(names, organization, id, strlen(id), entry);
 	}
-	/* a key goes before an id that looks alike */
-	for (int i = 0; i < result->nmeters; i++)
-		enter(names, organization, result->meters[i]->key, strlen(result->meters[i]->key),
-			  result->meters[i]);
 	return result;
 }
 
@@ -314,7 +305,7 @@ meter_cache_listeners(const pg_uuid_t *organization, const char *type, int len)
 		static const MeterListeners nobody = {0};
 		MeterListeners *found;
 
-		catalog_query(&statement, organization, type, len);
+		catalog_query(&statement, organization, PointerGetDatum(cstring_to_text_with_len(type, len)));
 		found = SPI_processed > 0 ? load_listeners(organization) : NULL;
 		SPI_freetuptable(SPI_tuptable);
 		/* types nobody listens to are remembered too, but one call can bring any number */
@@ -327,38 +318,73 @@ meter_cache_listeners(const pg_uuid_t *organization, const char *type, int len)
 	return item->value;
 }
 
+/* Read a UUID as it is written. */
+static bool
+parse_id(const char *text, int len, pg_uuid_t *id)
+{
+	static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	if (len != sizeof(pattern) - 1)
+		return false;
+	for (int i = 0; i < len; i++)
+	{
+		if (pattern[i] == '-' ? text[i] != '-' : !isxdigit((unsigned char) text[i]))
+			return false;
+	}
+	*id = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(pnstrdup(text, len))));
+	return true;
+}
+
+/* The type a meter listens to and its number; a key goes before an id that
+ * looks alike.  False where there is no such meter. */
+static bool
+find_meter(const pg_uuid_t *organization, const char *name, int len, char **type, int32 *meter_no)
+{
+#define METER_SELECT(condition) \
+	"SELECT m.metric_key, m.meter_no FROM meter.meter AS m" \
+	" WHERE m.organization_id = $1 AND " condition
+	static MeterStatement by_key = {METER_SELECT("m.key = $2"), 2, {UUIDOID, TEXTOID}};
+	static MeterStatement by_id = {METER_SELECT("m.id = $2"), 2, {UUIDOID, UUIDOID}};
+	pg_uuid_t	id;
+	bool		isnull;
+	bool		found;
+
+	catalog_query(&by_key, organization, PointerGetDatum(cstring_to_text_with_len(name, len)));
+	if (SPI_processed == 0 && parse_id(name, len, &id))
+	{
+		SPI_freetuptable(SPI_tuptable);
+		catalog_query(&by_id, organization, UUIDPGetDatum(&id));
+	}
+	found = SPI_processed > 0;
+	if (found)
+	{
+		*type = TextDatumGetCString(meter_spi_value(0, 1, &isnull));
+		*meter_no = DatumGetInt32(meter_spi_value(0, 2, &isnull));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
 /* A meter by key or id, or NULL. */
 const MeterEntry *
 meter_cache_meter(const pg_uuid_t *organization, const char *name, int len)
 {
-	static MeterStatement statement = {
-		"SELECT m.metric_key FROM meter.meter AS m"
-		" WHERE m.organization_id = $1 AND (m.key = $2 OR m.id::text = pg_catalog.lower($2))"
-		" ORDER BY m.key <> $2 LIMIT 1",
-		2, {UUIDOID, TEXTOID}
-	};
 	CacheItem  *item = look_up(names, organization, name, len);
+	const MeterListeners *found;
+	char	   *type;
+	int32		meter_no;
 
-	if (item == NULL)
+	if (item)
+		return item->value;
+	if (!find_meter(organization, name, len, &type, &meter_no))
+		return NULL;
+	found = meter_cache_listeners(organization, type, strlen(type));
+	for (int i = 0; i < found->nmeters; i++)
 	{
-		bool		isnull;
-		char	   *type;
-
-		catalog_query(&statement, organization, name, len);
-		type = SPI_processed == 0 ? NULL : TextDatumGetCString(meter_spi_value(0, 1, &isnull));
-		SPI_freetuptable(SPI_tuptable);
-		if (type == NULL)
-			return NULL;
-		(void) meter_cache_listeners(organization, type, strlen(type));
-		item = look_up(names, organization, name, len);
-		if (item == NULL)
-		{
-			char	   *lower = asc_tolower(name, len);
-
-			item = look_up(names, organization, lower, len);
-		}
+		if (found->meters[i]->meter_no == meter_no)
+			return enter(names, organization, name, len, found->meters[i])->value;
 	}
-	return item ? item->value : NULL;
+	return NULL;
 }
 
 /* As meter_cache_meter, and by display name where that is one meter's. */
@@ -387,7 +413,7 @@ meter_cache_meter_by_name(const pg_uuid_t *organization, const char *name, int l
 	item = look_up(names, organization, alias, len + 1);
 	if (item)
 		return item->value;
-	catalog_query(&statement, organization, name, len);
+	catalog_query(&statement, organization, PointerGetDatum(cstring_to_text_with_len(name, len)));
 	key = SPI_processed == 0 ? NULL : TextDatumGetCString(meter_spi_value(0, 1, &isnull));
 	several = SPI_processed > 1;
 	SPI_freetuptable(SPI_tuptable);

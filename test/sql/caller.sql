@@ -82,3 +82,19 @@ SELECT pg_temp.send('ninth', subject => 'gone');
 DROP TRIGGER stumble ON meter.series;
 SELECT pg_temp.send('ninth', subject => 'gone');
 SELECT * FROM pg_temp.used() WHERE subject = 'gone';
+
+--
+-- A trigger of somebody's that keeps keys out would have events counted twice
+--
+CREATE FUNCTION pg_temp.keep_out() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN CASE WHEN NEW.key LIKE '%out7' THEN NULL ELSE NEW END;
+END
+$$;
+CREATE TRIGGER keep_out BEFORE INSERT ON meter.event_key FOR EACH ROW EXECUTE FUNCTION pg_temp.keep_out();
+SET statement_timeout = '10s';
+SELECT pg_temp.send('out', 6), pg_temp.send('out', 10);
+SELECT pg_temp.send('out', 100);
+SELECT pg_temp.send('fine', 100);
+DROP TRIGGER keep_out ON meter.event_key;
+RESET statement_timeout;

@@ -69,6 +69,13 @@ SELECT s.* FROM meter.meters AS m, LATERAL pg_temp.send(json_build_array(
 WHERE m.organization_id = :org AND m.key = 'calls';
 SELECT id, (SELECT key FROM meter.meter WHERE id = meter_id) AS meter, type FROM meter.events WHERE organization_id = :org AND id LIKE 'aim%' ORDER BY id;
 
+-- a key that looks like another meter's id goes before it, whatever was used before
+SELECT meter.create_meter(:org, jsonb_build_object('key', id, 'metric_key', 'other', 'function', 'count')) IS NOT NULL AS created FROM meter.meters WHERE organization_id = :org AND key = 'calls';
+SELECT s.id, s.status FROM meter.meters AS m, LATERAL pg_temp.send(json_build_array(json_build_object('id', 'like1', 'meter', m.id), '{"id": "like2", "meter": "calls"}'::json,
+	json_build_object('id', 'like3', 'meter', m.id), json_build_object('id', 'like4', 'meter', upper(m.id::text)))) AS s
+WHERE m.organization_id = :org AND m.key = 'calls';
+SELECT id, type FROM meter.events WHERE organization_id = :org AND id LIKE 'like%' ORDER BY id;
+
 --
 -- Envelopes that are none.  Each is kept as it came.
 --
