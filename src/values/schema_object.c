@@ -330,19 +330,22 @@ meter_schema_check_object(SchemaRun *run, const SchemaNode *s, int node, SchemaS
 	uint64	   *shadowed = NULL;
 	int			nshadowed = 0;
 	MeterSchemaReport report = run->report;
+	/* a report cannot be taken back, so then look before */
+	bool		looked = o->exact || seen || report;
 	bool		again = false;
 	bool		ok;
 
 	if (words > FEW_WORDS)
 		present = MemoryContextAllocZero(meter_schema_scratch(run), words * sizeof(uint64));
-	/* a report cannot be taken back, so then look before */
-	if (o->exact || seen || report)
+	if (looked)
 		shadowed = find_shadowed(run, node, &nshadowed);
 	ok = check_members(run, o, node, shadowed, present, seen, &again);
-	if (unlikely(again))
+	/* what failed may not count: the walk ended there, before the name came again */
+	if (unlikely(!ok && !looked))
+		shadowed = find_shadowed(run, node, &nshadowed);
+	if (unlikely(again || (!looked && shadowed)))
 	{
 		again = false;
-		shadowed = find_shadowed(run, node, &nshadowed);
 		memset(present, 0, Max(words, 1) * sizeof(uint64));
 		ok = check_members(run, o, node, shadowed, present, seen, &again);
 	}

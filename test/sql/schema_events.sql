@@ -48,6 +48,16 @@ SELECT m.key, r.code, r.pointer, r.message FROM meter.rejected_events AS r JOIN 
 SELECT meter, value, event_count FROM unnest(ARRAY['checked', 'unchecked']) AS meter,
 	LATERAL meter.usage(:org, meter, '2025-01-01 00:00:30', '2025-01-01 00:01:30');
 
+-- a name written twice: only the last member counts, whichever of them is wrong
+SELECT m ->> 'key' AS meter FROM unnest(ARRAY[
+	'{"key": "known", "metric_key": "twice", "function": "count", "event_schema": {"properties": {"n": {"type": "number"}}}}',
+	'{"key": "others", "metric_key": "twice", "function": "count", "event_schema": {"additionalProperties": {"type": "number"}}}']) AS d,
+	LATERAL meter.create_meter(:org, d::jsonb) AS m;
+SELECT ordinal, status, code, message FROM meter.ingest(:org, '[
+	{"id": "20", "type": "twice", "time": "2025-01-01T00:01:00Z", "data": {"n": "a", "n": 1}},
+	{"id": "21", "type": "twice", "time": "2025-01-01T00:01:00Z", "data": {"n": 1, "n": "a"}},
+	{"id": "22", "type": "twice", "time": "2025-01-01T00:01:00Z", "data": {"n": "a", "n": "b"}}]');
+
 -- a new version's schema holds for its own time
 SELECT m ->> 'version' AS version FROM meter.update_meter(:org, 'checked', '{"event_schema": {"required": ["n"]}}') AS m;
 SELECT ordinal, status, code FROM meter.ingest(:org, '[
