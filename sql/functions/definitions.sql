@@ -181,14 +181,16 @@ BEGIN
 	IF given = 'null' THEN
 		RETURN NULL;
 	END IF;
-	IF jsonb_typeof(given) = 'string' THEN
+	-- with a zone: what a version measures must not depend on a setting
+	IF jsonb_typeof(given) = 'string'
+			AND given #>> '{}' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]+([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$' THEN
 		BEGIN
 			RETURN (given #>> '{}')::timestamptz;
 		EXCEPTION WHEN data_exception THEN
 			NULL;
 		END;
 	END IF;
-	RAISE EXCEPTION 'invalid meter definition: expected a timestamp'
+	RAISE EXCEPTION 'invalid meter definition: expected a timestamp with a zone, such as 2026-01-31T00:00:00Z'
 		USING ERRCODE = 'invalid_parameter_value', DETAIL = 'INVALID_TIME at /effective_at.';
 END
 $function$;

@@ -71,6 +71,9 @@ typedef struct MeterEventRow
 	MeterText	data;
 } MeterEventRow;
 
+/* Raise 55000, with a hint, where create_store() was not called yet. */
+extern void meter_store_require(void);
+
 extern int64 meter_event_next_seq(void);
 extern void meter_event_append(const pg_uuid_t *organization, TimestampTz received_at,
 							   const MeterEventRow *rows, int n);

@@ -24,9 +24,8 @@
 
 #define SCAN_BATCH 20
 
-/* The arrival number of one more event. */
-int64
-meter_event_next_seq(void)
+static Oid
+event_sequence(void)
 {
 	Oid			sequence = get_relname_relid("event_seq", get_namespace_oid("meter", false));
 
@@ -35,7 +34,21 @@ meter_event_next_seq(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the store of meter does not exist"),
 				 errhint("Run SELECT meter.create_store().")));
-	return nextval_internal(sequence, true);
+	return sequence;
+}
+
+/* Raise 55000 where there is no store yet. */
+void
+meter_store_require(void)
+{
+	(void) event_sequence();
+}
+
+/* The arrival number of one more event. */
+int64
+meter_event_next_seq(void)
+{
+	return nextval_internal(event_sequence(), true);
 }
 
 static TimestampTz

@@ -28,6 +28,7 @@
 
 /* Fewer keys are not worth a subtransaction. */
 #define OPTIMISTIC_KEYS 50
+#define OPTIMISTIC_BATCHES 32
 
 static void
 hash_key(MeterKey *key)
@@ -111,6 +112,25 @@ insert_keys(MeterInsert *insert, const pg_uuid_t *organization, MeterKey **keys,
 	}
 	meter_spi_insert(insert, &fixed, columns, NULL, n);
 	return SPI_processed;
+}
+
+/*
+ * May this transaction afford one more subtransaction?  Beyond 64 of them, each
+ * snapshot of every session has to look them up.
+ */
+static bool
+may_be_optimistic(void)
+{
+	static TransactionId transaction = InvalidTransactionId;
+	static int	used;
+	TransactionId current = GetTopTransactionId();
+
+	if (current != transaction)
+	{
+		transaction = current;
+		used = 0;
+	}
+	return used++ < OPTIMISTIC_BATCHES;
 }
 
 /*
@@ -248,7 +268,7 @@ claim_distinct(const pg_uuid_t *organization, MeterKey **keys, int n)
 	bool	   *settled = palloc(n * sizeof(bool));
 	int			round = 0;
 
-	if (expect_new && n >= OPTIMISTIC_KEYS)
+	if (expect_new && n >= OPTIMISTIC_KEYS && may_be_optimistic())
 	{
 		expect_new = insert_expected(organization, keys, n);
 		if (expect_new)

@@ -84,6 +84,7 @@ meter_explain_usage(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	meter_cache_refresh(false);
+	meter_store_require();
 	read_request(fcinfo, &request, &subject);
 	meter_explain(&request, emit_row, rsinfo);
 	SPI_finish();

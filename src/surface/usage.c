@@ -274,6 +274,7 @@ meter_usage(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	meter_cache_refresh(false);
+	meter_store_require();
 	read_request(fcinfo, &request, &subject);
 	meter_usage_compute(&request, emit_row, rsinfo);
 	SPI_finish();

@@ -60,6 +60,13 @@ meter_regex_compile(const char *pattern, int len, MeterError *err)
 		meter_error_set(err, "INVALID_PATTERN", "invalid regular expression: %s", message);
 		return NULL;
 	}
+	if (regex->re.re_info & REG_UBACKREF)
+	{
+		/* matching one can take time without bound */
+		pg_regfree(&regex->re);
+		meter_error_set(err, "INVALID_PATTERN", "back references are not supported");
+		return NULL;
+	}
 	regex->callback.func = regex_free;
 	regex->callback.arg = regex;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &regex->callback);

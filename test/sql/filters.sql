@@ -40,7 +40,7 @@ SELECT op, value, pg_temp.passing(op, value::jsonb) FROM (VALUES
 	('nin', '["eu", 5, true, null]'), ('nin', '["eu"]'),
 	('contains', '"u"'), ('contains', '""'), ('contains', '5'), ('contains', '"eu"'), ('contains', 'null'), ('contains', 'true'),
 	('starts_with', '"eu"'), ('starts_with', '""'), ('ends_with', '"west"'), ('ends_with', '"u"'), ('ends_with', '"longer than any of them"'),
-	('matches', '"^eu(-|$)"'), ('matches', '"^.{2}$"'), ('matches', '"(?i)^EU$"'), ('matches', '"\\d"'), ('matches', '""'), ('matches', '"(.).*\\1"'),
+	('matches', '"^eu(-|$)"'), ('matches', '"^.{2}$"'), ('matches', '"(?i)^EU$"'), ('matches', '"\\d"'), ('matches', '""'),
 	('exists', 'true'), ('exists', 'false')
 ) AS ops (op, value);
 
@@ -99,7 +99,7 @@ SELECT tree, pg_temp.refusal(tree::jsonb) FROM unnest(ARRAY[
 	'{"field": "a", "op": "eq", "value": [1]}', '{"field": "a", "op": "neq", "value": {}}', '{"field": "a", "op": "gt", "value": null}',
 	'{"field": "a", "op": "lte", "value": true}', '{"field": "a", "op": "gt", "value": 1e300}', '{"field": "a", "op": "in", "value": "eu"}',
 	'{"field": "a", "op": "nin", "value": []}', '{"field": "a", "op": "contains", "value": []}', '{"field": "a", "op": "starts_with", "value": 1}',
-	'{"field": "a", "op": "ends_with", "value": null}', '{"field": "a", "op": "matches", "value": "("}', '{"field": "a", "op": "matches", "value": 1}',
+	'{"field": "a", "op": "ends_with", "value": null}', '{"field": "a", "op": "matches", "value": "("}', '{"field": "a", "op": "matches", "value": "(.).*\\1"}', '{"field": "a", "op": "matches", "value": 1}',
 	'{"field": "a", "op": "exists", "value": "yes"}', '{"field": "a", "op": "exists", "value": null}',
 	'{"and": [{"field": "a", "op": "exists"}, {"or": [{"field": "b", "op": "exists"}, {"not": {"field": "c", "op": "like", "value": "x"}}]}]}'
 ]) AS tree;
@@ -107,10 +107,3 @@ SELECT pg_temp.refusal(jsonb_build_object('field', 'a', 'op', 'in', 'value', (SE
 	pg_temp.refusal(jsonb_build_object('field', 'a', 'op', 'matches', 'value', repeat('a', 1025))) AS long_pattern;
 SELECT pg_temp.refusal(jsonb_build_object('field', '$' || repeat('.a', 33), 'op', 'eq', 'value', 1)) LIKE '%more than 32 steps | INVALID_PATH at /field, character 68.' AS many_steps,
 	pg_temp.refusal(jsonb_build_object('field', repeat('a', 1025), 'op', 'eq', 'value', 1)) AS long_path;
-
---
--- A search that is cancelled says so
---
-SET statement_timeout = '100ms';
-SELECT meter.matches('{"field": "a", "op": "matches", "value": "^(.*)b?(.*)b?(.*)b?(.*)b?(.*)\\1\\2\\3\\4\\5c?$"}',
-	jsonb_build_object('a', repeat('a', 400) || 'xa'));
