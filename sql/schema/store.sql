@@ -105,8 +105,8 @@ BEGIN
 	CREATE SEQUENCE IF NOT EXISTS meter.rollup_page_seq;
 	COMMENT ON SEQUENCE meter.rollup_page_seq IS 'Numbers of rollup pages.';
 
-	-- The key serves both sides: readers look for a series on some days, the
-	-- writer that merges pages for a level of them.
+	-- The key serves both sides: readers look for a series on some days; the
+	-- writer that merges pages finds a day's levels without visiting the pages.
 	CREATE TABLE IF NOT EXISTS meter.rollup (
 		organization_id uuid NOT NULL,
 		day int NOT NULL,
@@ -115,7 +115,7 @@ BEGIN
 		series_min bigint NOT NULL,
 		page_id bigint NOT NULL DEFAULT nextval('meter.rollup_page_seq'),
 		entries bytea NOT NULL,
-		PRIMARY KEY (organization_id, day, level, series_max, series_min, page_id)
+		PRIMARY KEY (organization_id, day, series_max, series_min, level, page_id)
 	) WITH (toast_tuple_target = 8160, autovacuum_vacuum_scale_factor = 0.05);
 	-- Pages are small enough to stay in the table, and too dense to compress.
 	ALTER TABLE meter.rollup ALTER COLUMN entries SET STORAGE MAIN;

@@ -41,8 +41,6 @@
 #define PROBE_SERIES 32
 #define PROBE_DAYS 400
 
-#define LEVELS "'{0,1,2,3}'::smallint[]"
-
 static inline int32
 day_of(int32 hour)
 {
@@ -73,8 +71,8 @@ take_pages(const pg_uuid_t *organization, Datum *days, int ndays, int level,
 	static MeterStatement statement = {
 		"DELETE FROM meter.rollup AS r WHERE r.ctid = ANY (ARRAY("
 		" SELECT p.ctid FROM meter.rollup AS p"
-		" WHERE p.organization_id = $1 AND p.day = ANY ($2) AND p.level = ANY (" LEVELS ")"
-		" AND (p.level < $3 OR p.level = $3 AND pg_catalog.octet_length(p.entries) < $4)"
+		" WHERE p.organization_id = $1 AND p.day = ANY ($2) AND p.level <= $3"
+		" AND (p.level < $3 OR pg_catalog.octet_length(p.entries) < $4)"
 		" FOR UPDATE SKIP LOCKED))"
 		" RETURNING r.day, r.entries",
 		4, {UUIDOID, INT4ARRAYOID, INT2OID, INT4OID}
@@ -318,7 +316,7 @@ scan_pages(MeterStatement *statement, Datum *values, const RollupScan *scan)
 #define PROBE_SELECT(days) \
 	"SELECT u.id, r.day, r.entries FROM pg_catalog.unnest($2) AS u(id)," \
 	" LATERAL (SELECT p.day, p.entries FROM meter.rollup AS p" \
-	" WHERE p.organization_id = $1 AND " days " AND p.level = ANY (" LEVELS ")" \
+	" WHERE p.organization_id = $1 AND " days \
 	" AND p.series_max >= u.id AND p.series_min <= u.id OFFSET 0) AS r"
 
 /* Visit the rollups of some series; see store.h. */
