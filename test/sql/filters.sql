@@ -59,7 +59,8 @@ FROM unnest('{eq,neq,gt,lt}'::text[]) AS op;
 SELECT field, meter.matches(jsonb_build_object('field', field, 'op', 'eq', 'value', 1), data) FROM (VALUES
 	('a', '{"a": 1}'), ('$.a', '{"a": 1}'), ('a.b', '{"a": {"b": 1}}'), ('$.a."b c"', '{"a": {"b c": 1}}'), ('$[''a'']["b"]', '{"a": {"b": 1}}'),
 	('$.a[1]', '{"a": [0, 1]}'), ('$.a[last]', '{"a": [0, 1]}'), ('$.a[last - 1]', '{"a": [1, 0]}'), ('$.a[2]', '{"a": [0, 1]}'),
-	('$.a[last - 2]', '{"a": [0, 1]}'), ('$.a[0]', '{"a": 1}'), ('$.a.b', '{"a": 1}'), ('$', '1'), ('$."a\"b"', '{"a\"b": 1}'), ('a-b', '{"a-b": 1}')
+	('$.a[last - 2]', '{"a": [0, 1]}'), ('$.a[0]', '{"a": 1}'), ('$.a.b', '{"a": 1}'), ('$', '1'), ('$."a\"b"', '{"a\"b": 1}'), ('a-b', '{"a-b": 1}'),
+	('$."a\nb\t\\"', '{"a\nb\t\\": 1}'), ('$[''it\''s'']', '{"it''s": 1}')
 ) AS fields (field, json), LATERAL (SELECT json::jsonb) AS d (data);
 
 --
@@ -77,6 +78,7 @@ CREATE FUNCTION pg_temp.nested(depth int) RETURNS jsonb LANGUAGE sql AS $$
 $$;
 SELECT meter.matches(pg_temp.nested(32), '{"a": 1}'), meter.matches(pg_temp.nested(31), '{"a": 1}');
 SELECT pg_temp.refusal(pg_temp.nested(33)) LIKE '22023 | invalid filter tree: nested deeper than 32 levels | INVALID_FILTER at ' || repeat('/not', 32) || '.' AS too_deep;
+SELECT pg_temp.refusal(pg_temp.nested(300)) LIKE '22023 | invalid filter tree: nested deeper than 256 levels%TOO_DEEP at /not/%' AS far_too_deep;
 
 --
 -- A tree that changes from row to row, and null arguments
@@ -96,6 +98,7 @@ SELECT tree, pg_temp.refusal(tree::jsonb) FROM unnest(ARRAY[
 	'{"field": "", "op": "eq", "value": 1}', '{"field": "$.a[*]", "op": "eq", "value": 1}', '{"field": "$.é[*]", "op": "eq", "value": 1}', '{"field": "$..a", "op": "eq", "value": 1}',
 	'{"field": "$.a ? (@ > 1)", "op": "eq", "value": 1}', '{"field": "$.a[0", "op": "eq", "value": 1}', '{"field": "$.\"a", "op": "eq", "value": 1}',
 	'{"field": "$.a[99999999999]", "op": "eq", "value": 1}', '{"field": "a.", "op": "eq", "value": 1}', '{"field": "lax $.a", "op": "eq", "value": 1}',
+	'{"field": "$.\"a\\u0062\"", "op": "eq", "value": 1}', '{"field": "$.\"é\\q\"", "op": "eq", "value": 1}',
 	'{"field": "a", "op": "eq", "value": [1]}', '{"field": "a", "op": "neq", "value": {}}', '{"field": "a", "op": "gt", "value": null}',
 	'{"field": "a", "op": "lte", "value": true}', '{"field": "a", "op": "gt", "value": 1e300}', '{"field": "a", "op": "in", "value": "eu"}',
 	'{"field": "a", "op": "nin", "value": []}', '{"field": "a", "op": "contains", "value": []}', '{"field": "a", "op": "starts_with", "value": 1}',
