@@ -67,7 +67,7 @@ COMMENT ON FUNCTION meter.inherited_fields(uuid) IS 'The custom fields an organi
 CREATE FUNCTION meter.check_definition(definition jsonb, inherited_fields jsonb DEFAULT '{}') RETURNS text
 	LANGUAGE c STABLE STRICT PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'meter_check_definition';
-COMMENT ON FUNCTION meter.check_definition(jsonb, jsonb) IS 'Checks a meter definition and gives the signature of its stream. inherited_fields: object, the organization''s custom fields. Errors: 22023 with the JSON pointer of what is wrong, 0A000 what is not supported yet. Source: internal.';
+COMMENT ON FUNCTION meter.check_definition(jsonb, jsonb) IS 'Checks a meter definition and gives the signature of its stream. inherited_fields: object, the organization''s custom fields. Errors: 22023 with the JSON pointer of what is wrong, 0A000 what is not supported yet, or an approximate unique_count without the extension hll. Source: internal.';
 
 -- Every key a definition has, with its default.
 CREATE FUNCTION meter.complete_definition(definition jsonb) RETURNS jsonb
@@ -169,7 +169,7 @@ BEGIN
 	RETURN meter.meter_document(head, whole);
 END
 $function$;
-COMMENT ON FUNCTION meter.create_meter(uuid, jsonb) IS 'Creates a meter and its first version. definition: object with the keys of docs/reference.md#meter-definition, and effective_at (timestamp, default -infinity). Result: the meter document. Errors: 22023 with the JSON pointer of what is wrong, 0A000 what is not supported yet, 23505 the key is taken, 42704 no such organization. Source: seed 000 (POST /meters).';
+COMMENT ON FUNCTION meter.create_meter(uuid, jsonb) IS 'Creates a meter and its first version. definition: object with the keys of docs/reference.md#meter-definition, and effective_at (timestamp, default -infinity). Result: the meter document. Errors: 22023 with the JSON pointer of what is wrong, 0A000 what is not supported yet, or an approximate unique_count without the extension hll, 23505 the key is taken, 42704 no such organization. Source: seed 000 (POST /meters).';
 
 CREATE FUNCTION meter.effective_at(patch jsonb) RETURNS timestamptz
 	LANGUAGE plpgsql STABLE
@@ -297,4 +297,4 @@ BEGIN
 	RETURN meter.meter_document(head, whole);
 END
 $function$;
-COMMENT ON FUNCTION meter.update_meter(uuid, text, jsonb) IS 'Publishes a new version of a meter, effective at once. meter: key or id; patch: object of definition keys (absent keeps, null resets) and version (int, optimistic lock). Result: the meter document. Errors: 22023 with the JSON pointer of what is wrong, 0A000 what is not supported yet, 40001 version mismatch, 42704 no such meter, 55000 archived, or its newest version not in effect yet. Source: seed 000 (PATCH /meters/{id}).';
+COMMENT ON FUNCTION meter.update_meter(uuid, text, jsonb) IS 'Publishes a new version of a meter, effective at once. meter: key or id; patch: object of definition keys (absent keeps, null resets) and version (int, optimistic lock). Result: the meter document. Errors: 22023 with the JSON pointer of what is wrong, 0A000 what is not supported yet, or an approximate unique_count without the extension hll, 40001 version mismatch, 42704 no such meter, 55000 archived, or its newest version not in effect yet. Source: seed 000 (PATCH /meters/{id}).';

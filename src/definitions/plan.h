@@ -55,6 +55,7 @@ typedef struct MeterProfile
 	MeterFormula *formula;		/* custom */
 	MeterPath  *value_path;
 	MeterPath  *unique_path;
+	bool		approximate;	/* unique_count: by the extension hll */
 	int			nfilters;		/* all of them must let an event pass */
 	MeterFilter **filters;
 	MeterWindow window;
@@ -101,7 +102,8 @@ typedef struct MeterPlan
 /*
  * Check the definition at the root of doc and compile it in the current memory
  * context; NULL and *err where it cannot work.  inherited is the object of the
- * organization's custom fields.  The plan copies what it needs.  Error code
+ * organization's custom fields.  The plan copies what it needs.  Whether there
+ * is the extension that approximate profiles need is not asked.  Error code
  * NOT_SUPPORTED marks what this version of meter cannot do.
  */
 extern MeterPlan *meter_plan_compile(const MeterJson *doc, const MeterJson *inherited, MeterError *err);

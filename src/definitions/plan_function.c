@@ -81,13 +81,7 @@ read_expression(MeterPlanCompiler *c, int node)
 static bool
 read_approximate(MeterPlanCompiler *c, int node)
 {
-	bool		approximate;
-
-	if (!meter_plan_boolean(c, node, &approximate))
-		return false;
-	return !approximate ||
-		meter_plan_refuse(c, "NOT_SUPPORTED", "approximate counts need the extension postgresql-hll, "
-						  "which is not supported yet; without approximate, unique_count is exact");
+	return meter_plan_boolean(c, node, &c->profile->approximate);
 }
 
 static const struct

@@ -220,6 +220,8 @@ meter_profile_state(const MeterProfile *profile, MemoryContext context)
 {
 	if (profile->function == METER_FUNCTION_WEIGHTED_SUM)
 		return meter_state_create_weighted(profile->mode, context);
+	if (profile->approximate)
+		return meter_state_create_approximate(context);
 	return meter_state_create(profile->function, context);
 }
 
@@ -229,6 +231,7 @@ meter_profile_agrees(const MeterProfile *a, const MeterProfile *b)
 {
 	return a->function == b->function && a->recurring == b->recurring &&
 		a->fraction == b->fraction && a->mode == b->mode &&
+		a->approximate == b->approximate &&
 		a->window.size == b->window.size && a->window.count == b->window.count &&
 		a->window.zone == b->window.zone && a->window.week_start == b->window.week_start &&
 		a->window.has_anchor == b->window.has_anchor && a->window.anchor == b->window.anchor;

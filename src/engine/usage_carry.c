@@ -20,8 +20,8 @@
  * begins.
  *
  * Versions follow each other, and what is carried goes through from one to the
- * next where both have the same function, mode and unit; a meter that becomes
- * something else begins anew.
+ * next where both have the same function, mode and unit and are both exact or
+ * both approximate; a meter that becomes something else begins anew.
  */
 #include "engine/usage_private.h"
 
@@ -94,6 +94,7 @@ goes_on(const MeterSegment *a, const MeterSegment *b)
 
 	return a->profile->function == b->profile->function && a->profile->mode == b->profile->mode &&
 		a->profile->recurring == b->profile->recurring &&
+		a->profile->approximate == b->profile->approximate &&
 		strcmp(aunit ? aunit : "", bunit ? bunit : "") == 0;
 }
 

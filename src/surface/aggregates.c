@@ -250,7 +250,7 @@ meter_usage_agg_combine(PG_FUNCTION_ARGS)
 	if (from == NULL)
 		PG_RETURN_POINTER(into);
 	if (into == NULL)
-		into = meter_state_create(meter_state_function(from), meter_aggregate_context(fcinfo));
+		into = meter_state_create_like(from, meter_aggregate_context(fcinfo));
 	meter_state_merge(into, from);
 	PG_RETURN_POINTER(into);
 }

@@ -2,6 +2,7 @@
  * definitions.c
  *		SQL: checks of definitions, and meter.matches().
  */
+#include "definitions/hll.h"
 #include "definitions/plan.h"
 
 #include "fmgr.h"
@@ -31,6 +32,11 @@ meter_check_definition(PG_FUNCTION_ARGS)
 		meter_error_throw(&err, strcmp(err.code, "NOT_SUPPORTED") == 0 ?
 						  ERRCODE_FEATURE_NOT_SUPPORTED : ERRCODE_INVALID_PARAMETER_VALUE,
 						  "invalid meter definition");
+	for (int p = 0; p < plan->nprofiles; p++)
+	{
+		if (plan->profiles[p].approximate)
+			meter_hll_require();
+	}
 	PG_RETURN_TEXT_P(cstring_to_text(meter_plan_signature(plan)));
 }
 

@@ -49,19 +49,48 @@ meter_function_name(MeterFunction function)
 	return function_names[function];
 }
 
-/* A new empty state; a bag only where its function has one. */
+/* A new state that begins as head does; a bag only where it has one. */
+static MeterState *
+create(const MeterState *head)
+{
+	bool		has_bag = meter_state_has_bag(head);
+	MeterState *state;
+
+	state = MemoryContextAlloc(head->context,
+							   has_bag ? sizeof(MeterState) : offsetof(MeterState, bag));
+	memcpy(state, head, offsetof(MeterState, bag));
+	if (has_bag)
+		meter_bag_init(&state->bag, head->context);
+	return state;
+}
+
+/* A new empty state. */
 MeterState *
 meter_state_create(MeterFunction function, MemoryContext context)
 {
 	MeterState	head = {.context = context, .function = function};
-	bool		has_bag = meter_state_has_bag(&head);
-	MeterState *state;
 
-	state = MemoryContextAlloc(context, has_bag ? sizeof(MeterState) : offsetof(MeterState, bag));
-	memcpy(state, &head, offsetof(MeterState, bag));
-	if (has_bag)
-		meter_bag_init(&state->bag, context);
-	return state;
+	return create(&head);
+}
+
+/* A unique_count state with a sketch in the bag's place. */
+MeterState *
+meter_state_create_approximate(MemoryContext context)
+{
+	MeterState	head = {
+		.context = context, .function = METER_FUNCTION_UNIQUE_COUNT,
+		.sketch = meter_sketch_create(context)
+	};
+
+	return create(&head);
+}
+
+/* An empty state that the other one can be merged into. */
+MeterState *
+meter_state_create_like(const MeterState *state, MemoryContext context)
+{
+	return state->sketch ? meter_state_create_approximate(context) :
+		meter_state_create(state->function, context);
 }
 
 /* A weighted_sum state that is read in one mode only. */
@@ -248,6 +277,15 @@ meter_state_add(MeterState *state, const MeterSample *sample)
 			meter_state_offer(state, sample->value, sample->time, sample->seq);
 			break;
 		case METER_FUNCTION_UNIQUE_COUNT:
+			if (state->sketch)
+			{
+				if (sample->weight < 0)
+					ereport(ERROR,
+							(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+							 errmsg("an approximate unique_count cannot take a sample back")));
+				meter_sketch_add(state, sample->key, sample->keylen);
+				break;
+			}
 			meter_bag_add_key(&state->bag, sample->key, sample->keylen, sample->weight);
 			break;
 		case METER_FUNCTION_WEIGHTED_SUM:
@@ -260,10 +298,15 @@ meter_state_add(MeterState *state, const MeterSample *sample)
 	meter_state_count_add(&state->count, sample->weight);
 }
 
-/* Refuse to merge states of different functions. */
+/* Refuse to merge states of different functions or kinds. */
 void
 meter_state_mismatch(const MeterState *into, MeterFunction from)
 {
+	if (from == into->function)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cannot merge exact and approximate usage states of %s",
+						function_names[from])));
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("cannot merge a usage state of %s into one of %s",
@@ -290,14 +333,21 @@ merge_weighted(MeterState *into, const MeterState *from)
 	pfree(entries);
 }
 
-/* Merge another state of the same function into this one. */
+/* Merge another state of the same function and kind into this one. */
 void
 meter_state_merge(MeterState *into, const MeterState *from)
 {
-	if (unlikely(into->function != from->function))
+	if (unlikely(into->function != from->function || !into->sketch != !from->sketch))
 		meter_state_mismatch(into, from->function);
 
-	if (meter_state_has_bag(from) && meter_state_has_bag(into))
+	if (into->sketch)
+	{
+		bytea	   *value = meter_sketch_value(from);
+
+		if (value)
+			meter_sketch_merge(into, value);
+	}
+	else if (meter_state_has_bag(from) && meter_state_has_bag(into))
 	{
 		for (uint32 i = 0; i < from->bag.nitems; i++)
 		{

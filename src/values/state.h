@@ -9,7 +9,7 @@
  * unique_count, percentile and weighted_sum go back exactly, and a part may be
  * negative while its other half lies in a state not merged yet.  min, max and
  * latest forget what they do not show and refuse a reversal: whoever reverses
- * there recomputes from the events.
+ * there recomputes from the events.  So does an approximate unique_count.
  */
 #ifndef METER_VALUES_STATE_H
 #define METER_VALUES_STATE_H
@@ -80,6 +80,14 @@ extern MeterState *meter_state_create(MeterFunction function, MemoryContext cont
  */
 extern MeterState *meter_state_create_weighted(MeterWeightMode mode, MemoryContext context);
 
+/*
+ * A unique_count state that keeps a sketch of bounded size instead of the keys
+ * (see sketch.h), and a state of the same kind as another one.  Exact and
+ * approximate states are not merged.
+ */
+extern MeterState *meter_state_create_approximate(MemoryContext context);
+extern MeterState *meter_state_create_like(const MeterState *state, MemoryContext context);
+
 extern void meter_state_add(MeterState *state, const MeterSample *sample);
 extern void meter_state_merge(MeterState *into, const MeterState *from);
 extern MeterFunction meter_state_function(const MeterState *state);
@@ -97,7 +105,8 @@ extern void meter_state_merge_packed(MeterState *into, const char *data, int len
 /*
  * A form to read and write, JSON, which gives the same state back.  Reading
  * raises 22P02 where text is none.  The last one checks what only clients can
- * get wrong, that keys are text in the server's encoding.
+ * get wrong: that keys are text in the server's encoding, and that a sketch is
+ * one.
  */
 extern void meter_state_to_text(const MeterState *state, StringInfo buf);
 extern MeterState *meter_state_from_text(const char *text, int len, MemoryContext context);

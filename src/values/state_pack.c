@@ -3,7 +3,7 @@
  *		Usage states as bytes.
  *
  *		version		a byte, PACK_VERSION
- *		function	a byte
+ *		function	a byte, with PACK_APPROXIMATE where it is so
  *		count		signed varint, the sum of the samples' weights
  *
  * and then what the function needs:
@@ -14,7 +14,9 @@
  *		latest				a decimal, time and seq as signed varints, only
  *							where count > 0
  *		unique_count		a bag of keys: a byte of length and the key, or
- *							METER_KEY_DIGEST and 32 bytes
+ *							METER_KEY_DIGEST and 32 bytes; where it is
+ *							approximate the length of an hll value, a varint,
+ *							and its bytes, none where there are no keys
  *		percentile			a bag of decimals
  *		weighted_sum		a byte: WEIGHTED_POINTS and a bag of time and seq
  *							(signed varints, differences to the entry before)
@@ -24,7 +26,8 @@
  * Times are microseconds since 2000-01-01 UTC.  A bag is the number of its
  * entries and then each entry followed by its count, a signed varint.
  * Varints and decimals are described in state_codec.c.  The form of a state
- * is unique: sets are sorted and numbers have one spelling.
+ * is unique: sets are sorted and numbers have one spelling (only hll values are
+ * as hll makes them).
  *
  * There is one reader, and it merges: unpacking is merging into an empty
  * state.
@@ -35,6 +38,7 @@
 #include "utils/timestamp.h"
 
 #define PACK_VERSION 1
+#define PACK_APPROXIMATE 0x80
 
 #define WEIGHTED_POINTS 0
 #define WEIGHTED_SUMS 1
@@ -79,6 +83,19 @@ pack_keys(const MeterBag *bag, StringInfo buf)
 	pfree(items);
 }
 
+/* The sketch, as one hll value. */
+static void
+pack_sketch(const MeterState *state, StringInfo buf)
+{
+	bytea	   *value = meter_sketch_value(state);
+	int			len = value ? VARSIZE(value) - VARHDRSZ : 0;
+
+	enlargeStringInfo(buf, METER_VARINT_MAX);
+	buf->len = meter_put_varint(buf->data + buf->len, len) - buf->data;
+	if (value)
+		appendBinaryStringInfo(buf, VARDATA(value), len);
+}
+
 /* The values, or the points. */
 static void
 pack_entries(const MeterBag *bag, MeterBagKind kind, StringInfo buf)
@@ -115,7 +132,7 @@ meter_state_pack(const MeterState *state, StringInfo buf)
 	enlargeStringInfo(buf, HEAD_MAX);
 	to = buf->data + buf->len;
 	*to++ = PACK_VERSION;
-	*to++ = (char) state->function;
+	*to++ = (char) (state->function | (state->sketch ? PACK_APPROXIMATE : 0));
 	buf->len = meter_put_signed(to, state->count) - buf->data;
 
 	switch (state->function)
@@ -140,7 +157,10 @@ meter_state_pack(const MeterState *state, StringInfo buf)
 			}
 			break;
 		case METER_FUNCTION_UNIQUE_COUNT:
-			pack_keys(&state->bag, buf);
+			if (state->sketch)
+				pack_sketch(state, buf);
+			else
+				pack_keys(&state->bag, buf);
 			break;
 		case METER_FUNCTION_PERCENTILE:
 			pack_entries(&state->bag, METER_BAG_VALUES, buf);
@@ -213,6 +233,25 @@ merge_keys(MeterState *into, MeterReader *r)
 		if ((i & 0xFFF) == 0xFFF)
 			CHECK_FOR_INTERRUPTS();
 	}
+}
+
+/* An hll value, of the shape that all of ours have. */
+static void
+merge_sketch(MeterState *into, MeterReader *r)
+{
+	uint64		len = meter_get_varint(r);
+	const char *bytes = meter_get_bytes(r, len);
+	bytea	   *value;
+
+	if (len == 0)
+		return;
+	if (!meter_sketch_is_ours(bytes, len))
+		meter_packed_malformed("sketch of a wrong shape");
+	value = palloc(VARHDRSZ + len);
+	SET_VARSIZE(value, VARHDRSZ + len);
+	memcpy(VARDATA(value), bytes, len);
+	meter_sketch_merge(into, value);
+	pfree(value);
 }
 
 /* As merge_keys, for values. */
@@ -334,13 +373,16 @@ merge_single(MeterState *into, MeterReader *r, int64 count)
 
 /* The function that packed bytes are of, having checked their head. */
 static MeterFunction
-get_head(MeterReader *r)
+get_head(MeterReader *r, bool *approximate)
 {
 	int			function;
 
 	if (meter_get_byte(r) != PACK_VERSION)
 		meter_packed_malformed("unknown version");
 	function = meter_get_byte(r);
+	*approximate = function == (METER_FUNCTION_UNIQUE_COUNT | PACK_APPROXIMATE);
+	if (*approximate)
+		function = METER_FUNCTION_UNIQUE_COUNT;
 	if (function > METER_FUNCTION_CUSTOM)
 		meter_packed_malformed("unknown function");
 	return function;
@@ -369,7 +411,12 @@ merge_body(MeterState *into, MeterReader *r)
 			merge_single(into, r, count);
 			break;
 		case METER_FUNCTION_UNIQUE_COUNT:
-			merge_keys(into, r);
+			if (into->sketch && count < 0)
+				meter_packed_malformed("negative count");
+			if (into->sketch)
+				merge_sketch(into, r);
+			else
+				merge_keys(into, r);
 			break;
 		case METER_FUNCTION_PERCENTILE:
 			merge_values(into, r);
@@ -388,20 +435,24 @@ MeterState *
 meter_state_unpack(const char *data, int len, MemoryContext context)
 {
 	MeterReader r = {(const unsigned char *) data, (const unsigned char *) data + len};
-	MeterState *state = meter_state_create(get_head(&r), context);
+	bool		approximate;
+	MeterFunction function = get_head(&r, &approximate);
+	MeterState *state = approximate ? meter_state_create_approximate(context) :
+		meter_state_create(function, context);
 
 	merge_body(state, &r);
 	return state;
 }
 
-/* Merge bytes into a state of the same function. */
+/* Merge bytes into a state of the same function and kind. */
 void
 meter_state_merge_packed(MeterState *into, const char *data, int len)
 {
 	MeterReader r = {(const unsigned char *) data, (const unsigned char *) data + len};
-	MeterFunction function = get_head(&r);
+	bool		approximate;
+	MeterFunction function = get_head(&r, &approximate);
 
-	if (unlikely(function != into->function))
+	if (unlikely(function != into->function || approximate != (into->sketch != NULL)))
 		meter_state_mismatch(into, function);
 	merge_body(into, &r);
 }

@@ -70,6 +70,13 @@ typedef struct MeterBagEntry
 	int64		count;
 } MeterBagEntry;
 
+/* Keys counted approximately, as hll values: all of them are in one or both. */
+typedef struct MeterSketch
+{
+	bytea	   *value;			/* or NULL */
+	bytea	   *recent;			/* or NULL; small, to be merged into value */
+} MeterSketch;
+
 struct MeterState
 {
 	MemoryContext context;
@@ -82,6 +89,7 @@ struct MeterState
 	MeterDecimal moment;		/* weighted_sum: sum of value * time */
 	TimestampTz time;			/* latest */
 	int64		seq;
+	MeterSketch *sketch;		/* unique_count, where it is approximate */
 	MeterBag	bag;			/* last, and only allocated where used */
 };
 
@@ -89,7 +97,7 @@ struct MeterState
 static inline bool
 meter_state_has_bag(const MeterState *state)
 {
-	return state->function == METER_FUNCTION_UNIQUE_COUNT ||
+	return (state->function == METER_FUNCTION_UNIQUE_COUNT && !state->sketch) ||
 		state->function == METER_FUNCTION_PERCENTILE ||
 		(state->function == METER_FUNCTION_WEIGHTED_SUM && !state->sums);
 }
@@ -113,6 +121,15 @@ extern void meter_state_moment_add(MeterState *state, const MeterDecimal *value,
 								   TimestampTz time, int64 count);
 extern void meter_state_fold_points(MeterState *state);
 extern void meter_state_mismatch(const MeterState *into, MeterFunction from) pg_attribute_noreturn();
+
+/* state_sketch.c */
+extern MeterSketch *meter_sketch_create(MemoryContext context);
+extern void meter_sketch_add(MeterState *state, const char *key, int len);
+extern void meter_sketch_merge(MeterState *into, bytea *from);
+extern bytea *meter_sketch_value(const MeterState *state);
+extern int64 meter_sketch_count(const MeterState *state);
+extern bool meter_sketch_is_ours(const char *bytes, uint64 len);
+extern void meter_sketch_check(const MeterState *state);
 
 /* state_bag.c */
 extern void meter_bag_init(MeterBag *bag, MemoryContext context);

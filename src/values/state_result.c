@@ -77,6 +77,8 @@ unique_count(const MeterState *state)
 {
 	int64		n = 0;
 
+	if (state->sketch)
+		return int64_to_numeric(meter_sketch_count(state));
 	for (uint32 i = 0; i < state->bag.nitems; i++)
 	{
 		if (state->bag.items[i].count > 0)

@@ -7,6 +7,7 @@
  *		{"function":"max","count":3,"value":7}
  *		{"function":"latest","count":2,"value":7,"time":"2026-03-05T00:00:00+00:00","seq":9}
  *		{"function":"unique_count","count":3,"keys":{"a":2,"b":1},"digests":{"0c…":1}}
+ *		{"function":"unique_count","count":3,"hll":"128e7f…"}
  *		{"function":"percentile","count":3,"values":[[1.5,2],[3,1]]}
  *		{"function":"weighted_sum","count":1,"points":[["2026-03-05T00:00:00+00:00",9,7,1]]}
  *		{"function":"weighted_sum","count":1,"sum":7,"moment":5782752000000000}
@@ -90,6 +91,20 @@ append_keys(StringInfo buf, const MeterBag *bag, const char *name, bool digests)
 	pfree(items);
 }
 
+/* The sketch, as an hll value's bytes. */
+static void
+append_sketch(StringInfo buf, const MeterState *state)
+{
+	bytea	   *value = meter_sketch_value(state);
+	int			len = value ? VARSIZE(value) - VARHDRSZ : 0;
+
+	appendStringInfoString(buf, ",\"hll\":\"");
+	enlargeStringInfo(buf, 2 * len);
+	if (value)
+		buf->len += hex_encode(VARDATA(value), len, buf->data + buf->len);
+	appendStringInfoChar(buf, '"');
+}
+
 /* The values, or the points. */
 static void
 append_entries(StringInfo buf, const MeterBag *bag, MeterBagKind kind)
@@ -121,7 +136,9 @@ meter_state_to_text(const MeterState *state, StringInfo buf)
 {
 	appendStringInfo(buf, "{\"function\":\"%s\",\"count\":" INT64_FORMAT,
 					 meter_function_name(state->function), state->count);
-	if (state->function == METER_FUNCTION_UNIQUE_COUNT)
+	if (state->sketch)
+		append_sketch(buf, state);
+	else if (state->function == METER_FUNCTION_UNIQUE_COUNT)
 	{
 		append_keys(buf, &state->bag, "keys", false);
 		append_keys(buf, &state->bag, "digests", true);
@@ -279,6 +296,31 @@ read_keys(TextReader *r, const char *name, bool digests)
 	}
 }
 
+/* An hll value's bytes. */
+static void
+read_sketch(TextReader *r, int64 count)
+{
+	const char *expected = "\"hll\", a value of log2m 14 and regwidth 5 in hexadecimal digits";
+	int			len;
+	const char *hex = meter_json_string(&r->doc, read_member(r, "hll", METER_JSON_STRING, expected),
+										&len);
+	bytea	   *value;
+
+	if (count < 0)
+		refuse("a count that is not negative");
+	if (len == 0)
+		return;
+	if (len % 2 != 0 || strspn(hex, "0123456789abcdef") < len)
+		refuse(expected);
+	value = palloc(VARHDRSZ + len / 2);
+	SET_VARSIZE(value, VARHDRSZ + len / 2);
+	hex_decode(hex, len, VARDATA(value));
+	if (!meter_sketch_is_ours(VARDATA(value), len / 2))
+		refuse(expected);
+	meter_sketch_merge(r->state, value);
+	meter_sketch_check(r->state);
+}
+
 /* The values, or the points. */
 static void
 read_entries(TextReader *r, MeterBagKind kind)
@@ -370,6 +412,11 @@ read_body(TextReader *r, int64 count)
 			read_single(r, count);
 			break;
 		case METER_FUNCTION_UNIQUE_COUNT:
+			if (state->sketch)
+			{
+				read_sketch(r, count);
+				break;
+			}
 			read_keys(r, "keys", false);
 			read_keys(r, "digests", true);
 			break;
@@ -410,7 +457,9 @@ meter_state_from_text(const char *text, int len, MemoryContext context)
 	name = meter_json_string(&r.doc, node, &namelen);
 	if (!meter_function_parse(name, namelen, &function))
 		refuse("\"function\", a function's name");
-	r.state = meter_state_create(function, context);
+	r.state = function == METER_FUNCTION_UNIQUE_COUNT &&
+		meter_json_member(&r.doc, 0, "hll", strlen("hll")) >= 0 ?
+		meter_state_create_approximate(context) : meter_state_create(function, context);
 	count = read_int64(&r, read_member(&r, "count", METER_JSON_NUMBER, "\"count\", a number"));
 	read_body(&r, count);
 	r.state->count = count;
@@ -419,12 +468,18 @@ meter_state_from_text(const char *text, int len, MemoryContext context)
 	return r.state;
 }
 
-/* Keys that came from a client must be text as the server has it. */
+/* Keys that came from a client must be text as the server has it, and a sketch
+ * what hll takes for one. */
 void
 meter_state_check_keys(const MeterState *state)
 {
 	if (state->function != METER_FUNCTION_UNIQUE_COUNT)
 		return;
+	if (state->sketch)
+	{
+		meter_sketch_check(state);
+		return;
+	}
 	for (uint32 i = 0; i < state->bag.nitems; i++)
 	{
 		const MeterBagItem *item = &state->bag.items[i];

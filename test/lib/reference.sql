@@ -36,7 +36,7 @@ INSERT INTO definition_key (key, meaning) VALUES
 	('group_id', 'UUID of its group; only kept.'),
 	('workspace_id', 'UUID of its workspace; only kept.'),
 	('description', 'Text for people.'),
-	('function_options', '`{"mode": "delta"}` or `"gauge"` for `weighted_sum`, `{"percentile": 0.95}` for `percentile`, `{"expression": "…"}` for `custom`: [definition.md](definition.md#function_options).'),
+	('function_options', '`{"mode": "delta"}` or `"gauge"` for `weighted_sum`, `{"percentile": 0.95}` for `percentile`, `{"expression": "…"}` for `custom`, `{"approximate": true}` for `unique_count`: [definition.md](definition.md#function_options).'),
 	('event_schema', 'JSON Schema (draft 2020-12 or 7) that each event''s data must satisfy: [definition.md](definition.md#event_schema).'),
 	('late_event_policy', 'What happens to events that come after their window has closed.'),
 	('data_fields', 'Typed fields of the event, 1 to 15: `[{"category": …, "code": …, "name": …, "unit": …}]`: [definition.md](definition.md#data_fields).'),
