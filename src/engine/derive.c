@@ -182,10 +182,17 @@ derive(const MeterPlan *plan, const MeterDerivedField *derived, const MeterInput
 {
 	MeterDecimal number;
 
-	if (meter_formula_evaluate(derived->formula, input->doc, input->data, input->time, value, err) &&
-		(!derived->field.numeric || value->type == METER_VALUE_NULL ||
-		 meter_formula_number(value, &number, err)))
-		return true;
+	if (meter_formula_evaluate(derived->formula, input->doc, input->data, input->time, value, err))
+	{
+		if (!derived->field.numeric || value->type == METER_VALUE_NULL)
+			return true;
+		/* a numeric string too becomes the number that groups and filters ask for */
+		if (meter_formula_number(value, &number, err))
+		{
+			*value = (MeterValue) {.type = METER_VALUE_NUMBER, .u.number = number};
+			return true;
+		}
+	}
 	meter_measure_formula_error(plan, psprintf("derived field \"%s\"", derived->field.code), err);
 	err->pointer = psprintf("/data/%s", derived->field.code);
 	return false;

@@ -540,7 +540,8 @@ $$;
 
 /*
  * A report is an event aimed at one meter, with the value where that meter's
- * value_field looks for it, beside the metadata.
+ * value_field looks for it, beside the metadata.  Silent: where a meter that
+ * calculates its value looks; taken: in the field value, if it may have one.
  */
 CREATE FUNCTION oracle.report_usage(org uuid, report jsonb, idempotency_key text) RETURNS text
 LANGUAGE plpgsql AS $$
@@ -548,20 +549,33 @@ DECLARE
 	m oracle.meter;
 	data jsonb := coalesce(report -> 'metadata', '{}');
 	v jsonb := report -> 'value';
+	path text;
 	step text;
 	result text;
 BEGIN
 	SELECT o.* INTO m FROM oracle.meter o
 	WHERE o.organization_id = org
 	  AND coalesce(report ->> 'meterId', report ->> 'meterName') IN (o.id, o.key, o.definition ->> 'name');
-	IF m.definition ->> 'value_field' IS NOT NULL THEN
+	path := m.definition ->> 'value_field';
+	IF m.definition ->> 'function' = 'custom'
+	   OR m.definition -> 'derived_fields' @> jsonb_build_array(jsonb_build_object('code', ltrim(path, '$.'))) THEN
+		path := 'value';
+		IF NOT coalesce(m.definition -> 'data_fields' @> '[{"code": "value"}]', true) THEN
+			RETURN 'rejected';
+		END IF;
+	END IF;
+	IF path IS NOT NULL THEN
 		FOR step IN
-			SELECT trim(p, '"') FROM regexp_split_to_table(ltrim(m.definition ->> 'value_field', '$.'), '\.')
+			SELECT trim(p, '"') FROM regexp_split_to_table(ltrim(path, '$.'), '\.')
 			WITH ORDINALITY x(p, n) ORDER BY n DESC
 		LOOP
 			v := jsonb_build_object(step, v);
 		END LOOP;
 		data := data || v;
+	END IF;
+	/* Silent: who is meant where the metadata name an account too; taken: that one */
+	IF m.definition -> 'account_mapping' ->> 'event_property' IS NOT NULL THEN
+		data := jsonb_build_object(ltrim(m.definition -> 'account_mapping' ->> 'event_property', '$.'), report -> 'customerId') || data;
 	END IF;
 	SELECT i.status INTO result FROM oracle.ingest_one(org, jsonb_build_object('id', idempotency_key,
 		'source', 'report_usage', 'type', m.definition ->> 'metric_key', 'subject', report -> 'customerId',

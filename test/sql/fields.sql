@@ -140,3 +140,13 @@ UPDATE meter.organization SET settings = '{"custom_fields": {"rate": 100, "regio
 SELECT * FROM pg_temp.send('[{"id": "7", "type": "traffic", "subject": "s", "time": "2025-01-01T11:00:00Z", "data": {"bytes": 1e9, "site": "b"}}]');
 SELECT value FROM meter.usage(:org, 'weighted', '2025-01-01', '2025-02-01');
 SELECT pg_temp.refusal('{"function": "custom", "function_options": {"expression": "customFields.rate + customFields.shadowed"}}');
+
+-- a measure is a number, also where the event has it as a string
+SELECT meter.create_meter(:org, '{"key": "plain", "metric_key": "plain", "function": "count", "dimensions": {"n": "n"},
+	"derived_fields": [{"category": "MEASURE", "code": "n", "name": "N", "calculation": "raw"}],
+	"filter_tree": {"field": "n", "op": "gt", "value": 10}}') ->> 'key' AS meter;
+SELECT ordinal, status FROM pg_temp.send('[
+	{"id": "1", "type": "plain", "time": "2025-01-01T00:00:00Z", "data": {"raw": "12.5"}},
+	{"id": "2", "type": "plain", "time": "2025-01-01T00:00:00Z", "data": {"raw": 12.5}},
+	{"id": "3", "type": "plain", "time": "2025-01-01T00:00:00Z", "data": {"raw": "3"}}]');
+SELECT dimensions, value FROM meter.usage(:org, 'plain', '2025-01-01', '2025-02-01', group_by => '{n}');

@@ -13,6 +13,7 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	EXECUTE 'SELECT to_jsonb(' || (options ->> 'sql') || ')' INTO value USING data, t;
 	value := coalesce(value, 'null');
+	reason := CASE WHEN value = '"NaN"' THEN 'no number' END;
 EXCEPTION WHEN data_exception THEN
 	reason := SQLERRM;
 END
@@ -27,20 +28,6 @@ BEGIN
 	SELECT e.value, e.reason INTO v, reason FROM oracle.expression(options, data, t) e;
 	value := oracle.number(v);
 	reason := coalesce(reason, CASE WHEN value IS NULL THEN 'no number' END);
-END
-$$;
-
-/* A field of an expression that has to be a number: null where there is none. */
-CREATE FUNCTION oracle.operand(data jsonb, name text) RETURNS numeric
-LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-	v jsonb := coalesce(data -> name, 'null');
-	n numeric := oracle.number(v);
-BEGIN
-	IF n IS NULL AND v <> 'null' THEN
-		RAISE EXCEPTION '% is no number', v USING ERRCODE = 'data_exception';
-	END IF;
-	RETURN n;
 END
 $$;
 

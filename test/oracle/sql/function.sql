@@ -28,5 +28,11 @@ LANGUAGE sql STABLE AS $$
 			   greatest(coalesce(lead(event_time) OVER (ORDER BY event_time, seq), window_end), window_start) AS until
 		FROM event
 	)
-	SELECT sum(level * extract(epoch FROM until - since)) / extract(epoch FROM window_end - window_start) FROM piece
+	SELECT sum(level * extract(epoch FROM until - since)) * 1e40 / extract(epoch FROM window_end - window_start) * 1e-40 FROM piece
+$$;
+
+/* Quotients have no end: a number to the digits of one that must agree. */
+CREATE FUNCTION oracle.comparable(n numeric) RETURNS numeric
+LANGUAGE sql IMMUTABLE STRICT AS $$
+	SELECT CASE WHEN n = 0 THEN 0 ELSE round(n, 13 - oracle.exponent(n)) END
 $$;

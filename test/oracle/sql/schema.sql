@@ -17,7 +17,7 @@ BEGIN
 		RETURN NULL;
 	ELSIF schema = 'false' OR v IS NULL THEN
 		RETURN 'nothing is allowed here';
-	ELSIF schema ? 'type' AND schema ->> 'type' <> type AND NOT (schema ->> 'type' = 'integer' AND n = trunc(n)) THEN
+	ELSIF schema ? 'type' AND schema ->> 'type' <> type AND NOT coalesce(schema ->> 'type' = 'integer' AND n = trunc(n), false) THEN
 		RETURN 'type';
 	ELSIF schema ? 'enum' AND NOT EXISTS (SELECT FROM jsonb_array_elements(schema -> 'enum') e WHERE e = v) THEN
 		RETURN 'enum';

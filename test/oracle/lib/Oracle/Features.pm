@@ -17,7 +17,7 @@ package Oracle::Features;
 use strict;
 use warnings;
 
-my @ALL = qw(Windows Customers Explain);
+my @ALL = qw(Windows Customers Explain Percentile Weighted Custom Fields Profiles Mapping Schema);
 my @ON = defined $ENV{METER_ORACLE_FEATURES} ? split(/,/, $ENV{METER_ORACLE_FEATURES}) : @ALL;
 
 for my $name (@ON) {

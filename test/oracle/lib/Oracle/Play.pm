@@ -42,7 +42,7 @@ sub play {
 		1;
 	};
 	$self->{difference} //= { what => 'error', detail => $@ } unless $ok;
-	$dbh->rollback unless $dbh->{AutoCommit};
+	eval { $dbh->rollback unless $dbh->{AutoCommit}; 1 } or die "the server is gone; seed $scenario->{seed}\n";
 	return $self->{difference};
 }
 
@@ -196,7 +196,7 @@ sub play_report {
 		}
 		$dbh->pg_rollback_to('report') if $error || $engine !~ /^(queued|duplicate)$/;
 		next if $engine eq $oracle;
-		$self->{difference} = { what => 'report', detail => "engine: $engine\noracle: $oracle\n$error" };
+		$self->{difference} = { what => $engine =~ /^\w+$/ ? "report $engine" : 'error', detail => "engine: $engine\noracle: $oracle\n$error" };
 		return;
 	}
 	return;
@@ -233,11 +233,13 @@ sub compare_usage {
 	return;
 }
 
-# Quotients have no end: so many digits of one must agree.
+# A mean of levels is a quotient, which has no end; everything else is exact.
 sub value_of {
 	my ($scenario, $call) = @_;
 	my $def = $scenario->{meters}[ $call->{meter} ];
-	return defined $call->{profile} || $def->{function} =~ /weighted_sum/ ? 'round(value, 12)' : 'value';
+	my ($profile) = defined $call->{profile} ? grep { $_->{code} eq qq("$call->{profile}") } @{ $def->{profiles} } : ();
+	my $function = $profile ? $profile->{aggregation_method} : $def->{function};
+	return $function eq '"weighted_sum"' ? 'oracle.comparable(value)' : 'value';
 }
 
 # The pages of explain_usage against all of the oracle's rows, and their sum

@@ -37,6 +37,11 @@ my %FIELDS = (
 	flag   => { path => '$.flag',       values => [qw(true false)] },
 	tags   => { path => '$.tags',       values => [ [], ['"a"'], [ '"a"', '"b"' ], [ '"c"' ] ] });
 
+# What meters may derive: dimensions only.
+my %DERIVED = (
+	score => [qw(0 1 10 2.5)],
+	band  => [ map { quote($_) } qw(hi lo small) ]);
+
 # JSON text of a structure whose scalars are JSON text already.  With a
 # generator the members come in any order, and one may stand twice: the last
 # one counts.
@@ -100,7 +105,7 @@ sub new {
 	Oracle::Features::hook('begin', $self);
 	$self->make_meters;
 	$self->make_steps;
-	return { meters => $self->{meters}, steps => $self->{steps}, calls => $self->make_calls };
+	return { seed => $seed, meters => $self->{meters}, steps => $self->{steps}, calls => $self->make_calls };
 }
 
 sub zones { return @ZONES }
@@ -153,11 +158,11 @@ sub make_filter {
 		return { $kind => [ map { $self->make_filter($depth - 1, @names) } 1 .. $rng->between(1, 3) ] };
 	}
 	my $name = $rng->pick(@names ? @names : keys_sorted(\%FIELDS));
-	my $values = $name eq 'subject' ? [ map { quote($_) } @{ $self->{subjects} } ] : $FIELDS{$name}{values};
+	my $values = $name eq 'subject' ? [ map { quote($_) } @{ $self->{subjects} } ] : $DERIVED{$name} // $FIELDS{$name}{values};
 	my $value = $rng->pick(@$values);
 	my @ops = qw(eq neq in nin exists);
-	push @ops, qw(gt gte lt lte) if $name =~ /tier|load|model/;
-	push @ops, qw(contains starts_with ends_with matches) if $name =~ /model|region|subject/;
+	push @ops, qw(gt gte lt lte) if $name =~ /tier|load|model|score/;
+	push @ops, qw(contains starts_with ends_with matches) if $name =~ /model|region|subject|band/;
 	@ops = qw(eq neq exists) if $name eq 'flag';
 	@ops = qw(contains contains exists) if $name eq 'tags';
 	my $op = $rng->pick(@ops);
@@ -273,7 +278,7 @@ sub make_event {
 		$event->{id} = $old->{id} if $old && $rng->chance(2);
 
 		# what may be left out, and what aims at one meter
-		delete $event->{$_} for grep { $rng->chance(1.5) } qw(id source subject time);
+		delete $event->{$_} for grep { $rng->chance(1.5) } qw(id source subject), $self->{timeless} ? 'time' : ();
 		my ($meter) = grep { $_->{metric_key} eq quote($event->{type}) } $rng->shuffle(@{ $self->{early} });
 		$event->{meter} = $meter->{key} =~ s/"//gr if $meter && $rng->chance(3);
 	}
@@ -303,7 +308,7 @@ sub make_report {
 		meter   => $rng->pick(@$def{qw(key name)}),
 		value   => $rng->chance(3) ? $rng->pick('"12abc"', 'true', '[]') : $self->make_value,
 		subject => $rng->pick(@{ $self->{subjects} }),
-		time    => $rng->chance(97) ? $self->make_time : undef,
+		time    => !$self->{timeless} || $rng->chance(97) ? $self->make_time : undef,
 		data    => $data,
 	};
 	push @{ $self->{reported} }, $report;
@@ -324,6 +329,9 @@ sub make_steps {
 	my ($self) = @_;
 	my $rng = $self->{rng};
 	my @late = @{ $self->{meters} } > 1 && $rng->chance(20) ? ($#{ $self->{meters} }) : ();
+
+	# a level depends on when it changed, to the microsecond: whose clock would that be?
+	$self->{timeless} = encode($self->{meters}) !~ /"weighted_sum"/;
 	$self->{early} = [ grep { my $def = $_; !grep { $self->{meters}[$_] == $def } @late } @{ $self->{meters} } ];
 	my @steps = map { { kind => 'meter', meter => $_ } } grep { my $i = $_; !grep { $_ == $i } @late } 0 .. $#{ $self->{meters} };
 	my $budget = $rng->between(15, 90);
