@@ -430,7 +430,7 @@ meter_json_parse_or_throw(const char *text, size_t len, const char *what)
 	MeterError	err;
 
 	if (!meter_json_parse(doc, text, len, &err))
-		meter_error_throw(&err, ERRCODE_INVALID_TEXT_REPRESENTATION, what);
+		meter_error_throw(&err, ERRCODE_INVALID_PARAMETER_VALUE, what);
 	return doc;
 }
 

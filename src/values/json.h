@@ -84,7 +84,8 @@ extern bool meter_json_parse(MeterJson *doc, const char *text, size_t len,
 extern bool meter_json_parse_prefix(MeterJson *doc, const char *text, size_t len,
 									size_t *used, MeterError *err);
 
-/* As meter_json_parse, raising 22P02 style errors; for small trusted text. */
+/* As meter_json_parse, raising 22023; for jsonb arguments and what the catalog
+ * holds. */
 extern MeterJson *meter_json_parse_or_throw(const char *text, size_t len,
 											const char *what);
 

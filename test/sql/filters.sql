@@ -77,6 +77,7 @@ CREATE FUNCTION pg_temp.nested(depth int) RETURNS jsonb LANGUAGE sql AS $$
 $$;
 SELECT meter.matches(pg_temp.nested(32), '{"a": 1}'), meter.matches(pg_temp.nested(31), '{"a": 1}');
 SELECT pg_temp.refusal(pg_temp.nested(33)) LIKE '22023 | invalid filter tree: nested deeper than 32 levels | INVALID_FILTER at ' || repeat('/not', 32) || '.' AS too_deep;
+SELECT pg_temp.refusal(pg_temp.nested(300)) LIKE '22023 | invalid filter tree: nested deeper than 256 levels%TOO_DEEP at /not/%' AS far_too_deep;
 
 --
 -- A tree that changes from row to row, and null arguments
