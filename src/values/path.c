@@ -70,19 +70,42 @@ parse_name(PathParser *s, bool bare)
 	return add_step(s, pnstrdup(start, s->p - start), s->p - start, 0);
 }
 
-/* A name in quotes, which may hold anything; a backslash guards one byte. */
+/*
+ * The character a backslash stands for, as in SQL/JSON paths.  Escapes by
+ * number are refused: a path is text and can hold the character itself.
+ */
+static bool
+unescape(PathParser *s, char *c)
+{
+	static const char letters[] = "\"'\\/bfnrtv";
+	static const char meanings[] = "\"'\\/\b\f\n\r\t\v";
+	const char *letter = memchr(letters, *s->p, strlen(letters));
+
+	if (letter)
+	{
+		*c = meanings[letter - letters];
+		return true;
+	}
+	return fail(s, "unknown escape; expected one of \" ' \\ / b f n r t v behind the backslash");
+}
+
+/* A name in quotes, which may hold anything. */
 static bool
 parse_quoted(PathParser *s, char quote)
 {
 	char	   *name = palloc(s->end - s->p);
 	int			len = 0;
 
-	s->p++;
-	while (s->p < s->end && *s->p != quote)
+	for (s->p++; s->p < s->end && *s->p != quote; s->p++)
 	{
+		name[len] = *s->p;
 		if (*s->p == '\\' && s->p + 1 < s->end)
+		{
 			s->p++;
-		name[len++] = *s->p++;
+			if (!unescape(s, &name[len]))
+				return false;
+		}
+		len++;
 	}
 	if (s->p >= s->end)
 		return fail(s, "unfinished quoted name");

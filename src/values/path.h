@@ -23,8 +23,9 @@ typedef struct MeterPath
 
 /*
  * Compile the singular part of SQL/JSON path: $, .name, ."any name",
- * ['any name'], [n], [last], [last - n].  A bare name (or dotted names) stands
- * for a path below $.
+ * ['any name'], [n], [last], [last - n].  In a quoted name a backslash and one
+ * of " ' \ / b f n r t v is what it is in SQL/JSON; other escapes are refused.
+ * A bare name (or dotted names) stands for a path below $.
  */
 extern MeterPath *meter_path_compile(const char *text, int len, MeterError *err);
 

@@ -59,7 +59,8 @@ FROM unnest('{eq,neq,gt,lt}'::text[]) AS op;
 SELECT field, meter.matches(jsonb_build_object('field', field, 'op', 'eq', 'value', 1), data) FROM (VALUES
 	('a', '{"a": 1}'), ('$.a', '{"a": 1}'), ('a.b', '{"a": {"b": 1}}'), ('$.a."b c"', '{"a": {"b c": 1}}'), ('$[''a'']["b"]', '{"a": {"b": 1}}'),
 	('$.a[1]', '{"a": [0, 1]}'), ('$.a[last]', '{"a": [0, 1]}'), ('$.a[last - 1]', '{"a": [1, 0]}'), ('$.a[2]', '{"a": [0, 1]}'),
-	('$.a[last - 2]', '{"a": [0, 1]}'), ('$.a[0]', '{"a": 1}'), ('$.a.b', '{"a": 1}'), ('$', '1'), ('$."a\"b"', '{"a\"b": 1}'), ('a-b', '{"a-b": 1}')
+	('$.a[last - 2]', '{"a": [0, 1]}'), ('$.a[0]', '{"a": 1}'), ('$.a.b', '{"a": 1}'), ('$', '1'), ('$."a\"b"', '{"a\"b": 1}'), ('a-b', '{"a-b": 1}'),
+	('$."a\nb\t\\"', '{"a\nb\t\\": 1}'), ('$[''it\''s'']', '{"it''s": 1}')
 ) AS fields (field, json), LATERAL (SELECT json::jsonb) AS d (data);
 
 --
@@ -97,6 +98,7 @@ SELECT tree, pg_temp.refusal(tree::jsonb) FROM unnest(ARRAY[
 	'{"field": "", "op": "eq", "value": 1}', '{"field": "$.a[*]", "op": "eq", "value": 1}', '{"field": "$.é[*]", "op": "eq", "value": 1}', '{"field": "$..a", "op": "eq", "value": 1}',
 	'{"field": "$.a ? (@ > 1)", "op": "eq", "value": 1}', '{"field": "$.a[0", "op": "eq", "value": 1}', '{"field": "$.\"a", "op": "eq", "value": 1}',
 	'{"field": "$.a[99999999999]", "op": "eq", "value": 1}', '{"field": "a.", "op": "eq", "value": 1}', '{"field": "lax $.a", "op": "eq", "value": 1}',
+	'{"field": "$.\"a\\u0062\"", "op": "eq", "value": 1}', '{"field": "$.\"é\\q\"", "op": "eq", "value": 1}',
 	'{"field": "a", "op": "eq", "value": [1]}', '{"field": "a", "op": "neq", "value": {}}', '{"field": "a", "op": "gt", "value": null}',
 	'{"field": "a", "op": "lte", "value": true}', '{"field": "a", "op": "gt", "value": 1e300}', '{"field": "a", "op": "in", "value": "eu"}',
 	'{"field": "a", "op": "nin", "value": []}', '{"field": "a", "op": "contains", "value": []}', '{"field": "a", "op": "starts_with", "value": 1}',
