@@ -11,6 +11,8 @@ use Oracle::Scenario;
 
 my @USAGE = qw(subject window_size group_by filter time_zone profile);
 
+sub usage_arguments { return @USAGE }
+
 sub new {
 	my ($class, $dbh) = @_;
 	return bless { dbh => $dbh }, $class;
@@ -137,22 +139,32 @@ sub play_ingest {
 	return;
 }
 
-# COPY into the inbox, as documents.
 sub play_inbox_json {
 	my ($self, $scenario, $step) = @_;
-	$self->copy([qw(organization_id event)], map { [ $self->{organization}, $_->{json} ] } @{ $step->{events} });
+	$self->copy_json($step);
 	return $self->tell_oracle($step);
 }
 
-# COPY into the inbox, as columns.
 sub play_inbox_columns {
 	my ($self, $scenario, $step) = @_;
-	$self->copy(
+	$self->copy_columns($step);
+	return $self->tell_oracle($step);
+}
+
+# COPY into the inbox, as documents.
+sub copy_json {
+	my ($self, $step) = @_;
+	return $self->copy([qw(organization_id event)], map { [ $self->{organization}, $_->{json} ] } @{ $step->{events} });
+}
+
+# COPY into the inbox, as columns.
+sub copy_columns {
+	my ($self, $step) = @_;
+	return $self->copy(
 		[qw(organization_id id source type subject meter time data)],
 		map {
 			[ $self->{organization}, @$_{qw(id source type subject meter)}, Oracle::Scenario::time_text($_->{time}, $_->{offset}), $_->{data_json} ]
 		} @{ $step->{events} });
-	return $self->tell_oracle($step);
 }
 
 sub copy {
