@@ -69,11 +69,13 @@ take_pages(const pg_uuid_t *organization, Datum *days, int ndays, int level,
 		   MeterRollupDelta **deltas, int n, SPITupleTable **taken)
 {
 	static MeterStatement statement = {
+		/* each day by itself: for an array the planner may read all days */
 		"DELETE FROM meter.rollup AS r WHERE r.ctid = ANY (ARRAY("
+		" SELECT p.ctid FROM pg_catalog.unnest($2) AS d(day), LATERAL ("
 		" SELECT p.ctid FROM meter.rollup AS p"
-		" WHERE p.organization_id = $1 AND p.day = ANY ($2) AND p.level <= $3"
+		" WHERE p.organization_id = $1 AND p.day = d.day AND p.level <= $3"
 		" AND (p.level < $3 OR pg_catalog.octet_length(p.entries) < $4)"
-		" FOR UPDATE SKIP LOCKED))"
+		" OFFSET 0 FOR UPDATE SKIP LOCKED) AS p))"
 		" RETURNING r.day, r.entries",
 		4, {UUIDOID, INT4ARRAYOID, INT2OID, INT4OID}
 	};
@@ -313,8 +315,9 @@ scan_pages(MeterStatement *statement, Datum *values, const RollupScan *scan)
 	MemoryContextDelete(context);
 }
 
-#define PROBE_SELECT(days) \
-	"SELECT u.id, r.day, r.entries FROM pg_catalog.unnest($2) AS u(id)," \
+/* Each day and series by itself: for arrays the planner may read all of both. */
+#define PROBE_SELECT(source, days) \
+	"SELECT u.id, r.day, r.entries FROM pg_catalog.unnest($2) AS u(id), " source \
 	" LATERAL (SELECT p.day, p.entries FROM meter.rollup AS p" \
 	" WHERE p.organization_id = $1 AND " days \
 	" AND p.series_max >= u.id AND p.series_min <= u.id OFFSET 0) AS r"
@@ -325,10 +328,10 @@ meter_rollup_scan(const pg_uuid_t *organization, const int64 *series, int n,
 				  int32 from, int32 to, MeterRollupVisit visit, void *arg)
 {
 	static MeterStatement probe_days = {
-		PROBE_SELECT("p.day = ANY ($3)"), 3, {UUIDOID, INT8ARRAYOID, INT4ARRAYOID}
+		PROBE_SELECT("pg_catalog.unnest($3) AS d(day),", "p.day = d.day"), 3, {UUIDOID, INT8ARRAYOID, INT4ARRAYOID}
 	};
 	static MeterStatement probe_range = {
-		PROBE_SELECT("p.day >= $3 AND p.day <= $4"), 4, {UUIDOID, INT8ARRAYOID, INT4OID, INT4OID}
+		PROBE_SELECT("", "p.day >= $3 AND p.day <= $4"), 4, {UUIDOID, INT8ARRAYOID, INT4OID, INT4OID}
 	};
 	static MeterStatement all = {
 		"SELECT 0::bigint, p.day, p.entries FROM meter.rollup AS p"
