@@ -32,7 +32,8 @@ load_symbol(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *out)
 		meter_expression_coerce(ev, in->position, out, declared);
 }
 
-/* Call a function with values of the right types; any null gives null. */
+/* Call a function with values of the right types; any null gives null, without
+ * a look at the others. */
 static bool
 call_op(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 {
@@ -41,13 +42,16 @@ call_op(MeterEvaluation *ev, const MeterInstruction *in, MeterValue *args)
 	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < in->nargs; i++)
 	{
-		MeterValueType type;
-
 		if (args[i].type == METER_VALUE_NULL)
 		{
 			meter_set_null(&args[0]);
 			return true;
 		}
+	}
+	for (int i = 0; i < in->nargs; i++)
+	{
+		MeterValueType type;
+
 		switch (meter_expression_param(function, i))
 		{
 			case 'n':

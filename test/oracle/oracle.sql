@@ -603,6 +603,8 @@ LANGUAGE sql STABLE AS $$
 		'unique_by_field', def -> 'unique_by_field', 'function_options', def -> 'function_options', 'filter_tree', def -> 'filter_tree')
 	UNION ALL
 	SELECT jsonb_build_object('profile', p -> 'code', 'function', p -> 'aggregation_method', 'recurring', p -> 'recurring',
+		
+		'window', CASE jsonb_typeof(p -> 'aggregation_time_window') WHEN 'object' THEN p -> 'aggregation_time_window' END,
 		'value_field', p -> 'aggregation_property', 'unique_by_field', p -> 'aggregation_property',
 		'function_options', p -> 'function_options',
 		'filter_tree', (SELECT jsonb_build_object('and', coalesce(jsonb_agg(jsonb_build_object(
@@ -678,7 +680,7 @@ RETURNS TABLE (window_start timestamptz, window_end timestamptz, subject text, d
 			   currency text, version int, value numeric, event_count bigint)
 LANGUAGE sql STABLE AS $$
 	WITH m AS (
-		SELECT o.version, p, coalesce(nullif(o.definition -> 'window', 'null'), '{}') AS window_def
+		SELECT o.version, p, coalesce(nullif(p -> 'window', 'null'), nullif(o.definition -> 'window', 'null'), '{}') AS window_def
 		FROM oracle.meter o, oracle.profiles(o.definition) p
 		WHERE o.organization_id = $1 AND $2 IN (o.key, o.id) AND p ->> 'profile' = coalesce($10, '')
 	), event AS (

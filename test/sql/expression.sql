@@ -80,7 +80,7 @@ SELECT * FROM pg_temp.show('n + 1', '1 / n', '-n', 'n = 1', 'n < n', 'n != 1', '
 	'a is not null', 'n + "x"', 'abs(n)', 'max(1, n)', 'concat("a", n)', 'round(1.5, n)', 'hour(timestamp, n)',
 	'hour(timestamp, null)', 'n ? 1 : 2', 'lower(null)', 'coalesce(n, missing, 3)', 'coalesce(n)',
 	'coalesce(a, 1 / zero)', 'isnull(n, 0)', 'nullif(a, 2)', 'nullif(a, 3)', 'nullif(a, n)', '1 / nullif(zero, 0)',
-	'coalesce(1 / nullif(zero, 0), 0)');
+	'coalesce(1 / nullif(zero, 0), 0)', 's * n', 'n * s', 'max(s, n)', 'max(n, s)');
 -- what is not needed is not computed
 SELECT * FROM pg_temp.show('f and 1 / zero = 1', 't or 1 / zero = 1', 'f ? 1 / zero : 2', 'if(t, 1, 1 / zero)',
 	'n and 1 / zero = 1', 'if(n, 1, 2)', 't ? f ? 1 : 2 : 3', 'f ? 1 : f ? 2 : 3',

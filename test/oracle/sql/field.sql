@@ -12,7 +12,8 @@ CREATE FUNCTION oracle.expression(options jsonb, data jsonb, t timestamptz, OUT 
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	EXECUTE 'SELECT to_jsonb(' || (options ->> 'sql') || ')' INTO value USING data, t;
-	value := coalesce(value, 'null');
+	/* a result keeps no zeros at its end */
+	value := CASE jsonb_typeof(value) WHEN 'number' THEN to_jsonb(trim_scale(value::numeric)) ELSE coalesce(value, 'null') END;
 	reason := CASE WHEN value = '"NaN"' THEN 'no number' END;
 EXCEPTION WHEN data_exception THEN
 	reason := SQLERRM;

@@ -48,8 +48,13 @@ sub shuffled {
 sub play {
 	my ($self, $scenario) = @_;
 	$self->{trace} = [];
-	my @one = $self->answers($scenario);
-	my @other = $self->answers(shuffled($scenario));
+	my @one = eval { $self->answers($scenario) };
+	my @other = $@ ? () : eval { $self->answers(shuffled($scenario)) };
+	if ($@) {
+		my $error = $@;
+		$self->{dbh}->rollback unless $self->{dbh}{AutoCommit};
+		return { what => 'error', detail => $error };
+	}
 	for my $i (0 .. $#one) {
 		next if $one[$i] eq $other[$i];
 		my $call = $scenario->{calls}[$i];

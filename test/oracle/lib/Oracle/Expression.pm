@@ -86,7 +86,7 @@ sub number {
 		my ($call, $sql) = @{ $rng->pick(
 			[ 'abs(%s)', 'abs(%s)' ], [ 'floor(%s)', 'floor(%s)' ], [ 'Math.ceil(%s)', 'ceil(%s)' ], [ 'trunc(%s, 1)', 'trunc(%s, 1)' ],
 			[ 'round(%s, 2)', 'round(%s, 2)' ], [ 'round(%s)', 'round(%s)' ], [ 'round(%s, -1)', 'round(%s, -1)' ], [ 'sign(%s)', 'sign(%s)' ], [ '-%s', '(- %s)' ]) };
-		return { text => sprintf($call, "($a->{text})"), sql => sprintf($sql, $a->{sql}) };
+		return { text => sprintf($call, "($a->{text})"), sql => sprintf($sql, "oracle.fits($a->{sql})") };
 	}
 	if ($form == 6) {
 		my $t = $sub->('text');

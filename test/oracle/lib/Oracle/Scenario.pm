@@ -389,7 +389,7 @@ sub make_call {
 	my $seconds = ($to - $from) / 1_000_000;
 
 	# few windows enough, for the oracle's sake
-	my @sizes = grep { $seconds / $SECONDS{$_} < 200 } sort keys %SECONDS;
+	my @sizes = grep { $seconds / $SECONDS{$_} < 100 } sort keys %SECONDS;
 	($from, $to) = map { (int(time / 86400) + $_) * 86_400_000_000 } -1, 2 if $rng->chance(3);    # events without a time
 	my %call = (meter => $m, by_id => $rng->chance(20), from => time_text($from), to => time_text($to));
 	$call{window_size} = $rng->pick(@sizes) if @sizes && $rng->chance(65);

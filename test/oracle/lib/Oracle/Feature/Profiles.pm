@@ -32,6 +32,7 @@ sub profile {
 	$profile{function_options} = Oracle::Feature::Custom::options($s, $s->{names}{ $def->{key} } // \@Oracle::Expression::OPEN) if $method eq 'custom';
 	$profile{recurring} = $rng->pick('true', 'true', 'false') if $rng->chance(40);
 	$profile{aggregation_time_window} = quote($rng->pick(qw(hour day month))) if $rng->chance(30);
+	$profile{aggregation_time_window} = { size => '"week"', time_zone => quote($rng->pick($s->zones)), week_start => quote($rng->pick(qw(sunday friday))) } if $rng->chance(20);
 	$profile{filters} = [ map { filter($s) } 1 .. $rng->between(0, 2) ] if $rng->chance(50);
 	return \%profile;
 }
