@@ -11,15 +11,12 @@
 #include "utils/memutils.h"
 
 #include "engine/cells.h"
-#include "values/varint.h"
-
-#define HOURS 24
 
 /* The day an hour belongs to. */
 static inline int32
 day_of(int32 hour)
 {
-	return hour / HOURS - (hour % HOURS < 0);
+	return hour / METER_DAY_HOURS - (hour % METER_DAY_HOURS < 0);
 }
 
 /* Cut sorted entries into pages; see rollup_page.h. */
@@ -46,7 +43,7 @@ meter_rollup_cut(int32 day, const MeterRollupDelta *deltas, int n,
 		while (i < n && (buf.len == 0 || buf.len + deltas[i].cells.len < METER_ROLLUP_PAGE_BYTES))
 		{
 			meter_varint_put(&buf, (uint64) (deltas[i].series_id - series));
-			appendStringInfoCharMacro(&buf, (char) (deltas[i].hour - day * HOURS));
+			appendStringInfoCharMacro(&buf, (char) (deltas[i].hour - day * METER_DAY_HOURS));
 			meter_varint_put(&buf, deltas[i].cells.len);
 			appendBinaryStringInfo(&buf, deltas[i].cells.data, deltas[i].cells.len);
 			series = deltas[i++].series_id;
@@ -57,31 +54,10 @@ meter_rollup_cut(int32 day, const MeterRollupDelta *deltas, int n,
 	return npages;
 }
 
-/* The next entry of a page; see rollup_page.h. */
-bool
-meter_rollup_next(MeterText *rest, int32 day, int64 *series, MeterRollupDelta *entry)
+/* Bytes that are no page; see rollup_page.h. */
+void
+meter_rollup_damaged(void)
 {
-	uint64		step;
-	uint64		len;
-
-	if (rest->len == 0)
-		return false;
-	if (meter_varint_get(rest, &step) && rest->len > 0)
-	{
-		int			hour = (unsigned char) *rest->data++;
-
-		rest->len--;
-		if (hour < HOURS && meter_varint_get(rest, &len) && len <= (uint64) rest->len)
-		{
-			*series += (int64) step;
-			entry->series_id = *series;
-			entry->hour = day * HOURS + hour;
-			entry->cells = (MeterText) {rest->data, (int) len};
-			rest->data += len;
-			rest->len -= len;
-			return true;
-		}
-	}
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("rollup page is damaged")));

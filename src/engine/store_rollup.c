@@ -35,7 +35,8 @@
 /* Single reports leave pages so small that more of them may wait. */
 #define SMALL_BATCH 4
 #define SMALL_FANOUT 32
-#define SCAN_BATCH 100
+/* Pages read at a time: as many as malloc gives without asking the kernel. */
+#define SCAN_BATCH 16
 
 /* Up to so many series are probed one by one, up to so many days likewise. */
 #define PROBE_SERIES 32
