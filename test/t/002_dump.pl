@@ -7,7 +7,7 @@ use Test::More;
 
 my $org = '00000000-0000-4000-8000-000000000001';
 my $node = PostgreSQL::Test::Cluster->new('dump');
-$node->init;
+$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->start;
 $node->safe_psql('postgres', 'CREATE DATABASE old');
 $node->safe_psql('old', qq{

@@ -8,7 +8,7 @@ use Test::More;
 
 my $org = '00000000-0000-4000-8000-000000000001';
 my $node = PostgreSQL::Test::Cluster->new('prepared');
-$node->init;
+$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->append_conf('postgresql.conf', 'max_prepared_transactions = 2');
 $node->start;
 $node->safe_psql('postgres', qq{

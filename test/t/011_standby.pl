@@ -7,7 +7,9 @@ use Test::More;
 
 my $org = '00000000-0000-4000-8000-000000000001';
 my $primary = PostgreSQL::Test::Cluster->new('primary');
-$primary->init(allows_streaming => 1);
+$primary->init(
+	allows_streaming => 1,
+	extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $primary->start;
 $primary->safe_psql('postgres', qq{
 	CREATE EXTENSION meter;
