@@ -9,6 +9,9 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+/* Objects of so many members are hashed without an allocation. */
+#define SMALL_OBJECT 16
+
 /* The value of a member, the last of its name, or -1. */
 int
 meter_json_member(const MeterJson *doc, int object, const char *name, int namelen)
@@ -346,6 +349,61 @@ meter_json_equal(const MeterJson *a, int anode, const MeterJson *b, int bnode)
 	}
 }
 
+/* A member's share of its object's hash; shares are added up, in any order. */
+static uint64
+member_hash(uint64 key_hash, const MeterJson *doc, int value)
+{
+	return hash_combine64(key_hash, meter_json_hash(doc, value)) * UINT64CONST(0x9E3779B97F4A7C15);
+}
+
+static uint64
+key_hash(const char *key, int len)
+{
+	return hash_bytes_extended((const unsigned char *) key, len, 1);
+}
+
+static uint64
+object_hash(const MeterJson *doc, int node)
+{
+	MeterJsonMember *m;
+	int			count = meter_json_members(doc, node, &m);
+	uint64		h = 0;
+
+	for (int i = 0; i < count; i++)
+		h += member_hash(key_hash(m[i].key, m[i].keylen), doc, m[i].value);
+	pfree(m);
+	return h;
+}
+
+/* The same for an object of few members, which every event is: no sorting. */
+static uint64
+small_object_hash(const MeterJson *doc, int node)
+{
+	uint64		keys[SMALL_OBJECT];
+	uint64		shares[SMALL_OBJECT];
+	uint64		h = 0;
+	int			n = 0;
+
+	for (int k = node + 1; k < doc->nodes[node].next; k = doc->nodes[k + 1].next)
+	{
+		int			len;
+		const char *key = meter_json_string(doc, k, &len);
+		int			i = 0;
+
+		keys[n] = key_hash(key, len);
+		while (keys[i] != keys[n])
+			i++;
+		/* a key that stands twice: the last one counts */
+		if (i < n)
+			h -= shares[i];
+		else
+			n++;
+		shares[i] = member_hash(keys[i], doc, k + 1);
+		h += shares[i];
+	}
+	return h;
+}
+
 /* A hash that agrees with meter_json_equal. */
 uint64
 meter_json_hash(const MeterJson *doc, int node)
@@ -370,19 +428,8 @@ meter_json_hash(const MeterJson *doc, int node)
 				h = hash_combine64(h, meter_json_hash(doc, v));
 			return h;
 		case METER_JSON_OBJECT:
-			{
-				MeterJsonMember *m;
-				int			count = meter_json_members(doc, node, &m);
-
-				for (int i = 0; i < count; i++)
-				{
-					h = hash_combine64(h, hash_bytes_extended((const unsigned char *) m[i].key,
-															  m[i].keylen, 1));
-					h = hash_combine64(h, meter_json_hash(doc, m[i].value));
-				}
-				pfree(m);
-				return h;
-			}
+			return hash_combine64(h, n->count <= SMALL_OBJECT ? small_object_hash(doc, node) :
+								  object_hash(doc, node));
 		default:
 			return hash_combine64(h, 0);
 	}
