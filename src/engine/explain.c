@@ -210,7 +210,7 @@ find_hours(Explain *explain, int32 stream_id, const MeterText *subject)
 	int			n = meter_series_list(&usage->organization, stream_id, subject, &list);
 	int64	   *ids = palloc_extended(Max(n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
 	int			nids = 0;
-	int64		last = (explain->to - 1) / METER_HOUR - ((explain->to - 1) % METER_HOUR < 0);
+	int64		last = meter_hour_of(explain->to - 1);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -219,7 +219,7 @@ find_hours(Explain *explain, int32 stream_id, const MeterText *subject)
 			ids[nids++] = list[i].series_id;
 	}
 	meter_rollup_scan(&usage->organization, ids, nids,
-					  (int32) (explain->from / METER_HOUR - (explain->from % METER_HOUR < 0)),
+					  (int32) meter_hour_of(explain->from),
 					  (int32) last + 1, visit_rollup, explain);
 }
 

@@ -298,7 +298,7 @@ process_single(MeterBatch *batch)
 	meter_batch_roll_up(batch);
 	if (!meter_spi_chain_end())
 		return false;
-	meter_rollup_tidy(&batch->organization, (int32) (event->time / METER_HOUR - (event->time % METER_HOUR < 0)));
+	meter_rollup_tidy(&batch->organization, (int32) meter_hour_of(event->time));
 	return true;
 }
 

@@ -53,7 +53,7 @@ sort_items(const MeterBatch *batch, int *nitems)
 	{
 		const MeterContribution *c = &batch->contributions[i];
 		TimestampTz time = batch->events[c->event].time;
-		int64		hour = time / METER_HOUR - (time % METER_HOUR < 0);
+		int64		hour = meter_hour_of(time);
 
 		if (c->outcome != METER_OUTCOME_COUNTED)
 			continue;

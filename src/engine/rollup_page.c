@@ -12,13 +12,6 @@
 
 #include "engine/cells.h"
 
-/* The day an hour belongs to. */
-static inline int32
-day_of(int32 hour)
-{
-	return hour / METER_DAY_HOURS - (hour % METER_DAY_HOURS < 0);
-}
-
 /* Cut sorted entries into pages; see rollup_page.h. */
 int
 meter_rollup_cut(int32 day, const MeterRollupDelta *deltas, int n,
@@ -68,8 +61,8 @@ delta_cmp(const void *pa, const void *pb)
 {
 	const MeterRollupDelta *a = pa;
 	const MeterRollupDelta *b = pb;
-	int32		aday = day_of(a->hour);
-	int32		bday = day_of(b->hour);
+	int32		aday = meter_rollup_day(a->hour);
+	int32		bday = meter_rollup_day(b->hour);
 
 	if (aday != bday)
 		return aday < bday ? -1 : 1;

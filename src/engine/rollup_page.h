@@ -27,6 +27,13 @@ typedef struct MeterRollupPage
 extern int	meter_rollup_cut(int32 day, const MeterRollupDelta *deltas, int n,
 							 MeterRollupPage **pages, int npages, int *size);
 
+/* The day an hour belongs to, both since 2000-01-01 UTC. */
+static inline int32
+meter_rollup_day(int32 hour)
+{
+	return hour / METER_DAY_HOURS - (hour % METER_DAY_HOURS < 0);
+}
+
 extern void meter_rollup_damaged(void) pg_attribute_noreturn();
 
 /*

@@ -130,6 +130,13 @@ extern int	meter_series_list(const pg_uuid_t *organization, int32 stream_id,
 #define METER_HOUR (INT64CONST(3600) * USECS_PER_SEC)
 #define METER_QUARTER (INT64CONST(900) * USECS_PER_SEC)
 
+/* The hour that holds t, since 2000-01-01 UTC. */
+static inline int64
+meter_hour_of(TimestampTz t)
+{
+	return t / METER_HOUR - (t % METER_HOUR < 0);
+}
+
 typedef struct MeterRollupDelta
 {
 	int64		series_id;

@@ -54,9 +54,7 @@ meter_event_next_seq(void)
 static TimestampTz
 hour_floor(TimestampTz t)
 {
-	TimestampTz rest = t % METER_HOUR;
-
-	return t - (rest < 0 ? rest + METER_HOUR : rest);
+	return meter_hour_of(t) * METER_HOUR;
 }
 
 static int

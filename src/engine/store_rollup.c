@@ -42,12 +42,6 @@
 #define PROBE_SERIES 32
 #define PROBE_DAYS 400
 
-static inline int32
-day_of(int32 hour)
-{
-	return hour / 24 - (hour % 24 < 0);
-}
-
 /* How many levels a batch of n entries takes away. */
 static int
 choose_level(int n)
@@ -147,9 +141,9 @@ append_entries(const pg_uuid_t *organization, int level, const MeterRollupDelta 
 	for (int i = 0; i < n;)
 	{
 		int			first = i;
-		int32		day = day_of(list[i].hour);
+		int32		day = meter_rollup_day(list[i].hour);
 
-		while (i < n && day_of(list[i].hour) == day)
+		while (i < n && meter_rollup_day(list[i].hour) == day)
 			i++;
 		npages = meter_rollup_cut(day, list + first, i - first, &pages, npages, &size);
 	}
@@ -191,8 +185,8 @@ meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas
 	days = palloc(n * sizeof(Datum));
 	for (int i = 0; i < n; i++)
 	{
-		if (i == 0 || day_of(list[i].hour) != day_of(list[i - 1].hour))
-			days[ndays++] = Int32GetDatum(day_of(list[i].hour));
+		if (i == 0 || meter_rollup_day(list[i].hour) != meter_rollup_day(list[i - 1].hour))
+			days[ndays++] = Int32GetDatum(meter_rollup_day(list[i].hour));
 	}
 	if (level > 0)
 		n = take_pages(organization, days, ndays, level, &list, n, &taken);
@@ -214,7 +208,7 @@ meter_rollup_tidy(const pg_uuid_t *organization, int32 hour)
 {
 	MemoryContext context;
 	MemoryContext old;
-	Datum		day = Int32GetDatum(day_of(hour));
+	Datum		day = Int32GetDatum(meter_rollup_day(hour));
 	int			level = choose_level(1);
 
 	if (level == 0)
@@ -225,7 +219,7 @@ meter_rollup_tidy(const pg_uuid_t *organization, int32 hour)
 	merge_days(organization, &day, 1, level);
 	if (level > 1)
 	{
-		day = Int32GetDatum(day_of(hour) - 1);
+		day = Int32GetDatum(meter_rollup_day(hour) - 1);
 		merge_days(organization, &day, 1, LAST_LEVEL);
 	}
 	MemoryContextSwitchTo(old);
@@ -342,8 +336,8 @@ meter_rollup_scan(const pg_uuid_t *organization, const int64 *series, int n,
 	int64	   *ids;
 	RollupScan	scan = {.n = n, .from = from, .to = to, .visit = visit, .arg = arg};
 	Datum		values[4];
-	int32		first = day_of(from);
-	int32		last = day_of(to - 1);
+	int32		first = meter_rollup_day(from);
+	int32		last = meter_rollup_day(to - 1);
 
 	if (n == 0 || from >= to)
 		return;

@@ -23,7 +23,7 @@ meter_quarter_floor(TimestampTz t)
 static int32
 hour_floor(TimestampTz t)
 {
-	int64		hour = t / METER_HOUR - (t % METER_HOUR < 0);
+	int64		hour = meter_hour_of(t);
 
 	return (int32) Max(Min(hour, PG_INT32_MAX - 1), PG_INT32_MIN);
 }

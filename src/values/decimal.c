@@ -16,7 +16,6 @@
  */
 #include "values/decimal_private.h"
 
-#include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
@@ -163,74 +162,4 @@ meter_decimal_sign(const MeterDecimal *a)
 	if (a->big)
 		return meter_decimal_cmp(a, &meter_decimal_zero);
 	return (a->mantissa > 0) - (a->mantissa < 0);
-}
-
-/*
- * Equal values hash alike whatever their scale: the mantissa without the
- * zeros at its end, and the power of ten that goes with it.
- */
-static uint64
-hash_small(int128 mantissa, int scale)
-{
-	if (mantissa == 0)
-		return hash_bytes_uint32_extended(0, 0);
-	while (mantissa % 10 == 0)
-	{
-		mantissa /= 10;
-		scale--;
-	}
-	return hash_combine64(hash_bytes_extended((const unsigned char *) &mantissa,
-											  sizeof(mantissa), 0), scale);
-}
-
-/* A hash that agrees with meter_decimal_cmp. */
-uint64
-meter_decimal_hash(const MeterDecimal *a)
-{
-	char	   *text;
-	char	   *to;
-	const char *p;
-	int			scale = 0;
-	bool		seen_point = false;
-	bool		negative;
-	int128		mantissa = 0;
-	uint64		hash;
-
-	if (a->big == NULL)
-		return hash_small(a->mantissa, a->scale);
-
-	/* squeeze out the point and the zeros at both ends, counting the scale */
-	text = to = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(a->big)));
-	for (p = text; *p; p++)
-	{
-		if (*p == '.')
-			seen_point = true;
-		else
-		{
-			if (seen_point)
-				scale++;
-			if (*p != '0' || (to > text && to[-1] != '-'))
-				*to++ = *p;
-		}
-	}
-	while (to > text && to[-1] == '0')
-	{
-		to--;
-		scale--;
-	}
-
-	/* what could as well be small hashes as that does */
-	negative = text[0] == '-';
-	for (p = text + negative; p < to; p++)
-	{
-		if (!meter_int128_append(&mantissa, 10, *p - '0'))
-			break;
-	}
-	if (p == to)
-		hash = hash_small(negative ? -mantissa : mantissa, scale);
-	else
-		hash = hash_combine64(hash_bytes_extended((const unsigned char *) text, to - text, 1),
-							  scale);
-	pfree(text);
-	return hash;
 }

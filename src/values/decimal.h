@@ -67,6 +67,5 @@ extern bool meter_decimal_is_trimmed(const MeterDecimal *a);
 
 extern int	meter_decimal_cmp(const MeterDecimal *a, const MeterDecimal *b);
 extern int	meter_decimal_sign(const MeterDecimal *a);
-extern uint64 meter_decimal_hash(const MeterDecimal *a);	/* agrees with cmp */
 
 #endif							/* METER_VALUES_DECIMAL_H */

@@ -298,7 +298,6 @@ extern bool meter_schema_resolve(SchemaCompiler *c, int value, SchemaNode **targ
 extern char *meter_schema_uri_resolve(const char *base, const char *reference);
 extern char *meter_schema_uri_split(char *uri);
 extern int	meter_schema_uri_unescape(char *s);
-extern bool meter_schema_uri_absolute(const char *uri);
 
 /* schema_meta.c: the text of a draft's meta-schema by its URI, or NULL */
 extern const char *meter_schema_meta(const char *uri);

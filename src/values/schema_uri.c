@@ -225,10 +225,3 @@ meter_schema_uri_unescape(char *s)
 	*to = '\0';
 	return to - s;
 }
-
-/* Does it name its scheme? */
-bool
-meter_schema_uri_absolute(const char *uri)
-{
-	return scheme_length(uri) > 0;
-}

@@ -53,12 +53,6 @@ meter_window_size_parse(const char *name, int len, MeterWindowSize *size)
 	return true;
 }
 
-const char *
-meter_window_size_name(MeterWindowSize size)
-{
-	return size_names[size];
-}
-
 /*
  * Is a name with digits one of the IANA database's?
  *

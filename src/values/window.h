@@ -50,7 +50,6 @@ extern bool meter_window_compile(const MeterJson *doc, int node, MeterWindow *wi
 
 /* "hour" and so on, as usage()'s window_size has it. */
 extern bool meter_window_size_parse(const char *name, int len, MeterWindowSize *size);
-extern const char *meter_window_size_name(MeterWindowSize size);
 
 /* An IANA name (in any case) to a zone, or NULL.  POSIX specs and abbreviations
  * are refused, save for abbreviations that are zones of their own (CET, EST). */
