@@ -34,10 +34,18 @@ SQL_MODULES = \
 	sql/schema/customers.sql \
 	sql/schema/store.sql \
 	sql/functions/definitions.sql \
+	sql/functions/recount.sql \
+	sql/functions/versions.sql \
 	sql/functions/customers.sql \
 	sql/functions/subscriptions.sql \
 	sql/functions/engine.sql \
 	sql/functions/inbox.sql \
+	sql/functions/rejected.sql \
+	sql/functions/corrections.sql \
+	sql/functions/reprocess.sql \
+	sql/functions/closing.sql \
+	sql/functions/retention.sql \
+	sql/functions/jobs.sql \
 	sql/schema/grants.sql
 
 # setup makes the extension, the others stand alone behind it.

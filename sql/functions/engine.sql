@@ -1,8 +1,9 @@
 CREATE FUNCTION meter.page_events(page bytea)
-	RETURNS TABLE (seq bigint, "time" timestamptz, source text, id text, subject text, meter_id uuid, versions int[], data json)
+	RETURNS TABLE (seq bigint, "time" timestamptz, source text, id text, subject text, meter_id uuid, versions int[], data json,
+		original_time timestamptz, supplement boolean)
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 100
 	AS 'MODULE_PATHNAME', 'meter_page_events';
-COMMENT ON FUNCTION meter.page_events(bytea) IS 'The events on a page of meter.event, as rows. Errors: XX001 a damaged page. Source: internal.';
+COMMENT ON FUNCTION meter.page_events(bytea) IS 'The events on a page of meter.event, as rows: time is where it is counted, original_time what it came with; a supplement is a further counting of an event that has a row elsewhere. Errors: XX001 a damaged page. Source: internal.';
 
 -- The engine's statements reach its tables by their indexes, always the same
 -- way. A plan made while a table was small must not scan it when it has grown;

@@ -37,7 +37,10 @@ BEGIN
 		received_at timestamptz NOT NULL,
 		type text NOT NULL,
 		events bytea NOT NULL,
-		PRIMARY KEY (organization_id, "time", seq)
+		revision int NOT NULL DEFAULT 0,
+		revised_at timestamptz,
+		replaced_at timestamptz,
+		PRIMARY KEY (organization_id, "time", seq, revision)
 	) PARTITION BY RANGE ("time");
 	ALTER TABLE meter.event ALTER COLUMN events SET STORAGE MAIN;
 	BEGIN
@@ -45,16 +48,56 @@ BEGIN
 	EXCEPTION WHEN feature_not_supported THEN
 		NULL;	-- a server built without lz4 compresses with pglz
 	END;
-	COMMENT ON TABLE meter.event IS 'Events as they were accepted, in pages of one type and one UTC hour; only ever appended to. The view meter.events is the one to read.';
+	COMMENT ON TABLE meter.event IS 'Events as they were accepted, in pages of one type and one UTC hour; only ever appended to. Counting events anew adds a revision of their page. The view meter.events is the one to read.';
 	COMMENT ON COLUMN meter.event.organization_id IS 'The tenant.';
 	COMMENT ON COLUMN meter.event."time" IS 'Time of the first event on the page.';
 	COMMENT ON COLUMN meter.event.seq IS 'Arrival number of the first event on the page.';
 	COMMENT ON COLUMN meter.event.received_at IS 'When they were accepted.';
 	COMMENT ON COLUMN meter.event.type IS 'CloudEvents type.';
 	COMMENT ON COLUMN meter.event.events IS 'The events (see meter.page_events).';
+	COMMENT ON COLUMN meter.event.revision IS '0 for a page as it was written first; the same events, counted anew, are the next revision.';
+	COMMENT ON COLUMN meter.event.revised_at IS 'When the revision was written; null for revision 0.';
+	COMMENT ON COLUMN meter.event.replaced_at IS 'When the next revision took its place; null while it is the last.';
 
 	CREATE TABLE IF NOT EXISTS meter.event_default PARTITION OF meter.event DEFAULT;
 	PERFORM meter.create_partitions();
+
+	CREATE TABLE IF NOT EXISTS meter.event_placement (
+		organization_id uuid NOT NULL,
+		seq bigint NOT NULL,
+		"time" timestamptz NOT NULL,
+		PRIMARY KEY (organization_id, seq, "time")
+	);
+	COMMENT ON TABLE meter.event_placement IS 'Where events are counted besides their own time: by a meter that counts late ones in an open window, or that released them from quarantine.';
+	COMMENT ON COLUMN meter.event_placement.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.event_placement.seq IS 'The event''s arrival number.';
+	COMMENT ON COLUMN meter.event_placement."time" IS 'Where it is counted.';
+
+	CREATE TABLE IF NOT EXISTS meter.event_reversal (
+		organization_id uuid NOT NULL,
+		seq bigint NOT NULL,
+		"time" timestamptz NOT NULL,
+		type text NOT NULL,
+		kind text NOT NULL CHECK (kind IN ('void', 'amend')),
+		reason text,
+		reversed_at timestamptz NOT NULL,
+		reversed_by text NOT NULL,
+		replacement_seq bigint,
+		recount int[] NOT NULL,
+		PRIMARY KEY (organization_id, seq, "time")
+	);
+	CREATE INDEX IF NOT EXISTS event_reversal_time_idx ON meter.event_reversal (organization_id, type, "time");
+	COMMENT ON TABLE meter.event_reversal IS 'Events that were taken back: one row for each place an event was counted at. The events themselves stay.';
+	COMMENT ON COLUMN meter.event_reversal.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.event_reversal.seq IS 'The event''s arrival number.';
+	COMMENT ON COLUMN meter.event_reversal."time" IS 'Where it was counted.';
+	COMMENT ON COLUMN meter.event_reversal.type IS 'The event''s type.';
+	COMMENT ON COLUMN meter.event_reversal.kind IS 'void, or amend where another event took its place.';
+	COMMENT ON COLUMN meter.event_reversal.reason IS 'Why.';
+	COMMENT ON COLUMN meter.event_reversal.reversed_at IS 'When.';
+	COMMENT ON COLUMN meter.event_reversal.reversed_by IS 'By whom.';
+	COMMENT ON COLUMN meter.event_reversal.replacement_seq IS 'Arrival number of the event that took its place.';
+	COMMENT ON COLUMN meter.event_reversal.recount IS 'Versions whose rollups still hold the event, since their functions cannot take a value back: that quarter of an hour is read from the events.';
 
 	CREATE TABLE IF NOT EXISTS meter.event_key (
 		organization_id uuid NOT NULL,
@@ -169,9 +212,10 @@ BEGIN
 	COMMENT ON COLUMN meter.rejected_events.payload IS 'The whole event as it came.';
 
 	CREATE OR REPLACE VIEW meter.events WITH (security_invoker = true) AS
-		SELECT p.organization_id, e.seq, e."time", p.received_at, p.type, e.source, e.id, e.subject,
-			e.meter_id, e.versions, e.data
-		FROM meter.event AS p, LATERAL meter.page_events(p.events) AS e;
+		SELECT p.organization_id, e.seq, e.original_time AS "time", p.received_at, p.type, e.source, e.id, e.subject,
+			e.meter_id, e.versions, e.data, e."time" AS counted_at
+		FROM meter.event AS p, LATERAL meter.page_events(p.events) AS e
+		WHERE p.replaced_at IS NULL AND NOT e.supplement;
 	COMMENT ON VIEW meter.events IS 'Accepted events.';
 	COMMENT ON COLUMN meter.events.organization_id IS 'The tenant.';
 	COMMENT ON COLUMN meter.events.seq IS 'Arrival number.';
@@ -183,6 +227,7 @@ BEGIN
 	COMMENT ON COLUMN meter.events.subject IS 'CloudEvents subject: the customer.';
 	COMMENT ON COLUMN meter.events.meter_id IS 'The one meter it was aimed at, if any.';
 	COMMENT ON COLUMN meter.events.versions IS 'The meter versions that counted it.';
+	COMMENT ON COLUMN meter.events.counted_at IS 'The time it is counted at: its own, but where it came late and was moved to an open window.';
 	COMMENT ON COLUMN meter.events.data IS 'CloudEvents data, as it was written.';
 END
 $function$;

@@ -4,8 +4,8 @@
  *
  * An event is: its time less the one before it, its arrival number less the one
  * before it (signed varints), which of its attributes are there (one byte),
- * then each of those as length and bytes; the meter it is aimed at is 16
- * bytes.
+ * then each of those: its time less the one it came with (signed varint), texts
+ * as length and bytes, the meter it is aimed at as 16 bytes.
  */
 #include "engine/event_page.h"
 
@@ -26,6 +26,8 @@
 #define HAS_SUBJECT 4
 #define HAS_METER 8
 #define HAS_DATA 16
+#define HAS_ORIGINAL_TIME 32
+#define IS_SUPPLEMENT 64
 
 static void
 put_text(StringInfo buf, MeterText text)
@@ -48,7 +50,11 @@ meter_event_page_put(StringInfo buf, MeterEventCursor *cursor, const MeterEventR
 										   (row->id.data ? HAS_ID : 0) |
 										   (row->subject.data ? HAS_SUBJECT : 0) |
 										   (row->meter_id ? HAS_METER : 0) |
-										   (row->data.data ? HAS_DATA : 0)));
+										   (row->data.data ? HAS_DATA : 0) |
+										   (row->original_time != row->time ? HAS_ORIGINAL_TIME : 0) |
+										   (row->supplement ? IS_SUPPLEMENT : 0)));
+	if (row->original_time != row->time)
+		meter_varint_put_signed(buf, row->time - row->original_time);
 	put_text(buf, row->source);
 	put_text(buf, row->id);
 	put_text(buf, row->subject);
@@ -56,6 +62,17 @@ meter_event_page_put(StringInfo buf, MeterEventCursor *cursor, const MeterEventR
 	if (row->meter_id)
 		appendBinaryStringInfo(buf, (const char *) row->meter_id->data, UUID_LEN);
 	put_text(buf, row->data);
+}
+
+static bool
+get_original_time(MeterText *rest, bool there, MeterEventRow *row)
+{
+	int64		moved = 0;
+
+	if (there && !meter_varint_get_signed(rest, &moved))
+		return false;
+	row->original_time = row->time - moved;
+	return true;
 }
 
 static bool
@@ -106,7 +123,9 @@ meter_event_page_next(MeterEventCursor *cursor, MeterEventRow *row)
 		rest->len--;
 		row->time = cursor->time += time;
 		row->seq = cursor->seq += seq;
-		if (get_text(rest, has & HAS_SOURCE, &row->source) &&
+		row->supplement = (has & IS_SUPPLEMENT) != 0;
+		if (get_original_time(rest, has & HAS_ORIGINAL_TIME, row) &&
+			get_text(rest, has & HAS_SOURCE, &row->source) &&
 			get_text(rest, has & HAS_ID, &row->id) &&
 			get_text(rest, has & HAS_SUBJECT, &row->subject) &&
 			get_text(rest, true, &row->versions) &&
@@ -133,8 +152,8 @@ meter_page_events(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	while (meter_event_page_next(&cursor, &row))
 	{
-		Datum		values[8];
-		bool		nulls[8] = {false};
+		Datum		values[10];
+		bool		nulls[10] = {false};
 
 		values[0] = Int64GetDatum(row.seq);
 		values[1] = TimestampTzGetDatum(row.time);
@@ -146,6 +165,8 @@ meter_page_events(PG_FUNCTION_ARGS)
 		values[6] = OidFunctionCall3(F_ARRAY_IN, CStringGetDatum(pnstrdup(row.versions.data, row.versions.len)),
 									 ObjectIdGetDatum(INT4OID), Int32GetDatum(-1));
 		values[7] = meter_spi_text(row.data, &nulls[7]);
+		values[8] = TimestampTzGetDatum(row.original_time);
+		values[9] = BoolGetDatum(row.supplement);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

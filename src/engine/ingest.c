@@ -14,8 +14,10 @@
  */
 #include "engine/ingest.h"
 
+#include "access/xact.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -76,6 +78,13 @@ meter_ingest_begin(const pg_uuid_t *organization, MeterIngestEmit emit, void *ar
 {
 	MeterIngest *ingest = palloc0(sizeof(MeterIngest));
 
+	/*
+	 * A transaction number first, then the lock, then the clock: whoever closes
+	 * windows sees, before its own clock's time, every transaction that still
+	 * took a window for open (closing.h).
+	 */
+	PreventCommandIfReadOnly("meter.ingest()");
+	(void) GetTopTransactionId();
 	meter_lock_definitions_shared(organization);
 	meter_cache_refresh(true);
 	ingest->organization = meter_cache_organization(organization);
@@ -170,7 +179,7 @@ append_events(MeterBatch *batch)
 		if (!meter_event_stored(event))
 			continue;
 		rows[n++] = (MeterEventRow) {
-			.time = event->time, .seq = event->seq, .type = event->type,
+			.time = event->time, .original_time = event->time, .seq = event->seq, .type = event->type,
 				.source = event->source, .id = event->id, .subject = event->subject,
 				.meter_id = event->target ? &event->target->id : NULL,
 				.versions = counted_versions(batch, event), .data = event->data

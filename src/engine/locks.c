@@ -1,14 +1,19 @@
 /*
  * locks.c
- *		The engine's own lock; locks.h says what it protects.
+ *		The engine's own locks; locks.h says what they protect.
  */
 #include "engine/locks.h"
 
 #include "catalog/namespace.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
+
+/* objsubid of each lock */
+#define DEFINITIONS 0
+#define ROLLUPS 1
 
 static Oid
 lock_class(void)
@@ -26,7 +31,39 @@ lock_object(const pg_uuid_t *organization)
 void
 meter_lock_definitions_shared(const pg_uuid_t *organization)
 {
-	LockDatabaseObject(lock_class(), lock_object(organization), 0, ShareLock);
+	LockDatabaseObject(lock_class(), lock_object(organization), DEFINITIONS, ShareLock);
+}
+
+/* Wait for who holds it now; see locks.h. */
+void
+meter_lock_definitions_wait(const pg_uuid_t *organization)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, lock_class(), lock_object(organization), DEFINITIONS);
+	WaitForLockers(tag, ExclusiveLock, false);
+}
+
+/* Lock the rollups shared, if that needs no waiting; see locks.h. */
+bool
+meter_lock_rollups_try(const pg_uuid_t *organization)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, lock_class(), lock_object(organization), ROLLUPS);
+	return LockAcquire(&tag, ShareLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void
+meter_lock_rollups_shared(const pg_uuid_t *organization)
+{
+	LockDatabaseObject(lock_class(), lock_object(organization), ROLLUPS, ShareLock);
+}
+
+void
+meter_lock_rollups_exclusive(const pg_uuid_t *organization)
+{
+	LockDatabaseObject(lock_class(), lock_object(organization), ROLLUPS, ExclusiveLock);
 }
 
 PG_FUNCTION_INFO_V1(meter_lock_definitions);
@@ -35,6 +72,6 @@ PG_FUNCTION_INFO_V1(meter_lock_definitions);
 Datum
 meter_lock_definitions(PG_FUNCTION_ARGS)
 {
-	LockDatabaseObject(lock_class(), lock_object(PG_GETARG_UUID_P(0)), 0, ExclusiveLock);
+	LockDatabaseObject(lock_class(), lock_object(PG_GETARG_UUID_P(0)), DEFINITIONS, ExclusiveLock);
 	PG_RETURN_VOID();
 }

@@ -1,15 +1,22 @@
 /*
  * locks.h
- *		The engine's own lock.
+ *		The engine's own locks.
  *
- * A heavyweight lock on an object that exists nowhere else, held to the end of
- * the transaction and shown in pg_locks (locktype object, classid
- * meter.meter_version, objid a hash of the organization, objsubid 0).
+ * Heavyweight locks on objects that exist nowhere else, held to the end of the
+ * transaction and shown in pg_locks (locktype object, classid
+ * meter.meter_version, objid a hash of the organization, objsubid 0 or 1).
  *
- * Ingestion holds it shared, publishing a version exclusive.  It protects the
- * rule that an event is measured by the version whose range holds its time: a
- * version's range begins only when no event measured by the old one is in
- * flight.
+ * Definitions (0): ingestion holds it shared, publishing a version exclusive.
+ * It protects the rule that an event is measured by the version whose range
+ * holds its time: a version's range begins only when no event measured by the
+ * old one is in flight.
+ *
+ * Rollups (1): who merges rollup pages holds it shared, if it can be had at
+ * once; who takes events back holds it shared; who counts events anew holds it
+ * exclusive.  Under the exclusive lock nobody takes pages away and no reversal
+ * is in flight, so that pages and events read by one snapshot taken behind it
+ * can be replaced by what these events give.  Ingestion goes on appending: what
+ * it appends is in neither.
  */
 #ifndef METER_ENGINE_LOCKS_H
 #define METER_ENGINE_LOCKS_H
@@ -19,5 +26,14 @@
 #include "utils/uuid.h"
 
 extern void meter_lock_definitions_shared(const pg_uuid_t *organization);
+
+/* Wait for whoever holds the definitions lock now, without keeping others from
+ * taking it. */
+extern void meter_lock_definitions_wait(const pg_uuid_t *organization);
+
+/* Can the rollups be locked shared without waiting?  Then they are. */
+extern bool meter_lock_rollups_try(const pg_uuid_t *organization);
+extern void meter_lock_rollups_shared(const pg_uuid_t *organization);
+extern void meter_lock_rollups_exclusive(const pg_uuid_t *organization);
 
 #endif							/* METER_ENGINE_LOCKS_H */

@@ -58,10 +58,18 @@ extern void meter_key_release(const pg_uuid_t *organization, MeterKey *keys, int
 
 /* ---- events ---- */
 
+/*
+ * A row of the event store.  An event is counted at its time, but where a
+ * policy moves a late one to a window that is open: then time is where it is
+ * counted, and original_time, by which it is measured, what it came with.  A
+ * supplement is a further counting of an event that has a row elsewhere.
+ */
 typedef struct MeterEventRow
 {
 	TimestampTz time;
+	TimestampTz original_time;
 	int64		seq;
+	bool		supplement;
 	MeterText	type;
 	MeterText	source;
 	MeterText	id;

@@ -175,6 +175,7 @@ scan_interval(const pg_uuid_t *organization, MeterText type, const MeterText *su
 	static MeterStatement statement = {
 		"SELECT e.events, e.\"time\" FROM meter.event AS e"
 		" WHERE e.organization_id = $1 AND e.\"time\" >= $2 AND e.\"time\" < $3 AND e.type = $4"
+		" AND e.replaced_at IS NULL"
 		" ORDER BY e.\"time\", e.seq",
 		4, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
 	};

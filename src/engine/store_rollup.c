@@ -26,6 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "engine/locks.h"
 #include "engine/rollup_page.h"
 #include "engine/spi.h"
 
@@ -44,7 +45,7 @@
 
 /* How many levels a batch of n entries takes away. */
 static int
-choose_level(int n)
+choose_level(const pg_uuid_t *organization, int n)
 {
 	int			level = 0;
 
@@ -54,7 +55,8 @@ choose_level(int n)
 		return 0;
 	while (level < LAST_LEVEL && pg_prng_uint64(&pg_global_prng_state) % FANOUT == 0)
 		level++;
-	return level;
+	/* not while events are counted anew (locks.h) */
+	return level > 0 && meter_lock_rollups_try(organization) ? level : 0;
 }
 
 /* Take the days' pages below a level away; their entries join the list, and
@@ -172,7 +174,7 @@ meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas
 	MeterRollupDelta *list;
 	Datum	   *days;
 	int			ndays = 0;
-	int			level = choose_level(n);
+	int			level = choose_level(organization, n);
 	SPITupleTable *taken = NULL;
 
 	if (n == 0)
@@ -209,7 +211,7 @@ meter_rollup_tidy(const pg_uuid_t *organization, int32 hour)
 	MemoryContext context;
 	MemoryContext old;
 	Datum		day = Int32GetDatum(meter_rollup_day(hour));
-	int			level = choose_level(1);
+	int			level = choose_level(organization, 1);
 
 	if (level == 0)
 		return;

@@ -128,7 +128,7 @@ meter_usage_visit_event(const MeterUsageRequest *request, const MeterSubjects *s
 		if (doc.nodes == NULL && row->data.data &&
 			!meter_json_parse(&doc, row->data.data, row->data.len, &err))
 			meter_error_throw(&err, ERRCODE_DATA_CORRUPTED, "stored event");
-		input = meter_measure_input(&doc, row->data.data ? 0 : -1, row->time, row->subject);
+		input = meter_measure_input(&doc, row->data.data ? 0 : -1, row->original_time, row->subject);
 		if (measure_again(plan, profile, &input, row->seq, &measure, &series) &&
 			(plan->subject_path == NULL || meter_subjects_have(subjects, series.subject)))
 			visit(arg, row, version, &measure, &series);
