@@ -31,11 +31,15 @@ SQL_MODULES = \
 	sql/functions/filter.sql \
 	sql/functions/json_schema.sql \
 	sql/schema/catalog.sql \
+	sql/schema/catalog_views.sql \
 	sql/schema/customers.sql \
 	sql/schema/store.sql \
+	sql/functions/outbox.sql \
+	sql/functions/organizations.sql \
 	sql/functions/definitions.sql \
 	sql/functions/recount.sql \
 	sql/functions/versions.sql \
+	sql/functions/retirement.sql \
 	sql/functions/customers.sql \
 	sql/functions/subscriptions.sql \
 	sql/functions/engine.sql \

@@ -1,68 +1,4 @@
-CREATE FUNCTION meter.check_custom_fields(fields jsonb) RETURNS void
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-	SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-	wrong text;
-BEGIN
-	IF jsonb_typeof(fields) <> 'object' THEN
-		RAISE EXCEPTION 'invalid organization: settings: custom_fields: expected an object of strings and numbers'
-			USING ERRCODE = 'invalid_parameter_value';
-	END IF;
-	SELECT f.key INTO wrong FROM jsonb_each(fields) AS f
-		WHERE jsonb_typeof(f.value) NOT IN ('string', 'number') LIMIT 1;
-	IF FOUND THEN
-		RAISE EXCEPTION 'invalid organization: settings: custom_fields: %: expected a string or a number', wrong
-			USING ERRCODE = 'invalid_parameter_value';
-	END IF;
-END
-$function$;
-COMMENT ON FUNCTION meter.check_custom_fields(jsonb) IS 'Checks the custom fields of an organization. Errors: 22023 not an object of strings and numbers. Source: internal.';
-
-CREATE FUNCTION meter.create_organization(name text, id uuid DEFAULT pg_catalog.gen_random_uuid(), settings jsonb DEFAULT '{}') RETURNS uuid
-	LANGUAGE plpgsql
-	SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-	setting text;
-BEGIN
-	IF name IS NULL OR length(name) NOT BETWEEN 1 AND 200 THEN
-		RAISE EXCEPTION 'invalid organization: name: expected 1 to 200 characters'
-			USING ERRCODE = 'invalid_parameter_value';
-	END IF;
-	IF id IS NULL THEN
-		RAISE EXCEPTION 'invalid organization: id: expected a UUID'
-			USING ERRCODE = 'invalid_parameter_value';
-	END IF;
-	IF settings IS NULL OR jsonb_typeof(settings) <> 'object' THEN
-		RAISE EXCEPTION 'invalid organization: settings: expected an object'
-			USING ERRCODE = 'invalid_parameter_value';
-	END IF;
-	FOR setting IN SELECT jsonb_object_keys(settings) LOOP
-		IF setting = 'custom_fields' THEN
-			PERFORM meter.check_custom_fields(settings -> setting);
-		ELSIF setting NOT IN ('partial', 'require_known_subject') THEN
-			RAISE EXCEPTION 'invalid organization: settings: unknown key "%"', setting
-				USING ERRCODE = 'invalid_parameter_value';
-		ELSIF jsonb_typeof(settings -> setting) <> 'boolean' THEN
-			RAISE EXCEPTION 'invalid organization: settings: %: expected true or false', setting
-				USING ERRCODE = 'invalid_parameter_value';
-		END IF;
-	END LOOP;
-	INSERT INTO meter.organization (organization_id, name, settings)
-		VALUES (create_organization.id, create_organization.name, create_organization.settings);
-	RETURN id;
-END
-$function$;
-COMMENT ON FUNCTION meter.create_organization(text, uuid, jsonb) IS 'Creates a tenant. name: 1 to 200 characters; id: its UUID, made up by default; settings: object, partial (boolean, default true: one bad event does not fail its batch), require_known_subject (boolean, default false: events whose subject is no customer''s are rejected), custom_fields (object of strings and numbers: calculations of every meter may name them, a meter''s own of the same name comes first). Result: the id. Errors: 22023 bad argument, 23505 the id is taken. Source: standard.';
-
-CREATE FUNCTION meter.inherited_fields(organization_id uuid) RETURNS jsonb
-	LANGUAGE sql STABLE STRICT PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT COALESCE(NULLIF(o.settings -> 'custom_fields', 'null'), '{}')
-	FROM meter.organization AS o WHERE o.organization_id = $1;
-END;
-COMMENT ON FUNCTION meter.inherited_fields(uuid) IS 'The custom fields an organization gives its meters, an object. Source: internal.';
+-- Definitions of meters: checked, completed, written as versions.
 
 CREATE FUNCTION meter.check_definition(definition jsonb, inherited_fields jsonb DEFAULT '{}') RETURNS text
 	LANGUAGE c STABLE STRICT PARALLEL SAFE
@@ -127,50 +63,6 @@ END
 $function$;
 COMMENT ON FUNCTION meter.stream_of(uuid, text) IS 'The number of the stream with this signature, entered where it is new. Source: internal.';
 
-CREATE FUNCTION meter.create_meter(organization_id uuid, definition jsonb) RETURNS jsonb
-	LANGUAGE plpgsql
-	SET search_path = pg_catalog, pg_temp
-AS $function$
-#variable_conflict use_column
-DECLARE
-	org uuid := create_meter.organization_id;
-	effective_at timestamptz := '-infinity';
-	head meter.meter;
-	whole jsonb;
-	stream int;
-BEGIN
-	IF org IS NULL OR NOT EXISTS (SELECT FROM meter.organization AS o WHERE o.organization_id = org) THEN
-		RAISE EXCEPTION 'organization % does not exist', coalesce(org::text, 'null')
-			USING ERRCODE = 'undefined_object';
-	END IF;
-	IF definition IS NULL THEN
-		RAISE EXCEPTION 'invalid meter definition: expected an object'
-			USING ERRCODE = 'invalid_parameter_value';
-	END IF;
-	IF jsonb_typeof(definition) = 'object' AND definition ? 'effective_at' THEN
-		effective_at := coalesce(meter.effective_at(definition), effective_at);
-		definition := definition - 'effective_at';
-	END IF;
-	stream := meter.stream_of(org, meter.check_definition(definition, meter.inherited_fields(org)));
-	whole := meter.complete_definition(definition);
-	whole := whole || jsonb_build_object('profiles', meter.complete_profiles(whole -> 'profiles', NULL));
-
-	INSERT INTO meter.meter (organization_id, key, metric_key)
-		VALUES (org, whole ->> 'key', whole ->> 'metric_key')
-		ON CONFLICT (organization_id, key) DO NOTHING
-		RETURNING * INTO head;
-	IF head.id IS NULL THEN
-		RAISE EXCEPTION 'meter "%" already exists', whole ->> 'key'
-			USING ERRCODE = 'unique_violation';
-	END IF;
-	INSERT INTO meter.meter_version (organization_id, meter_id, version, meter_no, stream_id, status,
-			definition, inherited_fields, effective_from, effective_to, published_at)
-		VALUES (org, head.id, 1, head.meter_no, stream, 'active', whole, meter.inherited_fields(org), effective_at, 'infinity', now());
-	RETURN meter.meter_document(head, whole);
-END
-$function$;
-COMMENT ON FUNCTION meter.create_meter(uuid, jsonb) IS 'Creates a meter and its first version. definition: object with the keys of docs/reference.md#meter-definition, and effective_at (timestamp, default -infinity). Result: the meter document. Errors: 22023 with the JSON pointer of what is wrong, 0A000 what is not supported yet, or an approximate unique_count without the extension hll, 23505 the key is taken, 42704 no such organization. Source: seed 000 (POST /meters).';
-
 CREATE FUNCTION meter.effective_at(patch jsonb) RETURNS timestamptz
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -178,7 +70,7 @@ AS $function$
 DECLARE
 	given jsonb := patch -> 'effective_at';
 BEGIN
-	IF given = 'null' THEN
+	IF coalesce(given, 'null') = 'null' THEN
 		RETURN NULL;
 	END IF;
 	-- with a zone: what a version measures must not depend on a setting
@@ -218,9 +110,140 @@ END
 $function$;
 COMMENT ON FUNCTION meter.find_meter(uuid, text) IS 'The meter of that key or id. Errors: 42704 no such meter. Source: internal.';
 
-CREATE FUNCTION meter.lock_definitions(organization_id uuid) RETURNS void
-	LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'meter_lock_definitions';
-COMMENT ON FUNCTION meter.lock_definitions(uuid) IS 'Waits, to the end of the transaction, for the ingestion under way in the organization: what follows sees all of it counted by the old versions. Source: internal.';
+CREATE FUNCTION meter.flag_member(what text, document jsonb, member text) RETURNS boolean
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	value jsonb := coalesce(document -> member, 'null');
+BEGIN
+	IF jsonb_typeof(value) NOT IN ('boolean', 'null') THEN
+		PERFORM meter.refuse_member(what, 'INVALID_TYPE', member, member || ': expected true or false');
+	END IF;
+	RETURN value = 'true';
+END
+$function$;
+COMMENT ON FUNCTION meter.flag_member(text, jsonb, text) IS 'A boolean of a document, false where it is missing or null. Errors: 22023 no boolean. Source: internal.';
+
+CREATE FUNCTION meter.check_controls(what text, document jsonb) RETURNS void
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	PERFORM meter.flag_member(what, document, 'reprocess');
+	IF NOT meter.flag_member(what, document, 'save_as_draft') THEN
+		RETURN;
+	END IF;
+	IF meter.effective_at(document) IS NOT NULL THEN
+		PERFORM meter.refuse_member(what, 'INVALID_COMBINATION', 'effective_at',
+			'effective_at: a draft gets its time when it is published');
+	ELSIF meter.flag_member(what, document, 'reprocess') THEN
+		PERFORM meter.refuse_member(what, 'INVALID_COMBINATION', 'reprocess', 'reprocess: a draft counts nothing');
+	END IF;
+END
+$function$;
+COMMENT ON FUNCTION meter.check_controls(text, jsonb) IS 'Checks effective_at, save_as_draft and reprocess of a definition or patch. what: its name. Errors: 22023. Source: internal.';
+
+-- What is written of a definition, in a row that is otherwise empty.
+CREATE FUNCTION meter.prepare_version(organization_id uuid, definition jsonb, former_profiles jsonb) RETURNS meter.meter_version
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	result meter.meter_version;
+BEGIN
+	result.inherited_fields := meter.inherited_fields(organization_id);
+	result.stream_id := meter.stream_of(organization_id, meter.check_definition(definition, result.inherited_fields));
+	result.definition := meter.complete_definition(definition);
+	result.definition := result.definition
+		|| jsonb_build_object('profiles', meter.complete_profiles(result.definition -> 'profiles', former_profiles));
+	RETURN result;
+END
+$function$;
+COMMENT ON FUNCTION meter.prepare_version(uuid, jsonb, jsonb) IS 'Checks and completes a definition: the definition, inherited_fields and stream_id of a version. former_profiles: array or null, whose ids the profiles keep. Errors: as meter.check_definition. Source: internal.';
+
+CREATE FUNCTION meter.write_draft(head meter.meter, version int, prepared meter.meter_version) RETURNS meter.meter_version
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+#variable_conflict use_column
+DECLARE
+	written meter.meter_version;
+BEGIN
+	IF write_draft.version IS NOT NULL THEN
+		UPDATE meter.meter_version AS v SET definition = prepared.definition,
+				inherited_fields = prepared.inherited_fields, stream_id = prepared.stream_id
+			WHERE v.organization_id = head.organization_id AND v.meter_id = head.id AND v.version = write_draft.version
+			RETURNING v.* INTO STRICT written;
+	ELSE
+		INSERT INTO meter.meter_version (organization_id, meter_id, version, meter_no, stream_id, status, definition, inherited_fields)
+			SELECT head.organization_id, head.id, coalesce(max(v.version), 0) + 1, head.meter_no, prepared.stream_id,
+				'draft', prepared.definition, prepared.inherited_fields
+			FROM meter.meter_version AS v WHERE v.organization_id = head.organization_id AND v.meter_id = head.id
+			RETURNING * INTO STRICT written;
+	END IF;
+	RETURN written;
+END
+$function$;
+COMMENT ON FUNCTION meter.write_draft(meter.meter, int, meter.meter_version) IS 'Writes what meter.prepare_version gave into a draft of that number, or a new one where it is null. Result: the version. Source: internal.';
+
+CREATE FUNCTION meter.create_meter(organization_id uuid, definition jsonb) RETURNS jsonb
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+#variable_conflict use_column
+DECLARE
+	org uuid := create_meter.organization_id;
+	head meter.meter;
+	prepared meter.meter_version;
+	written meter.meter_version;
+BEGIN
+	PERFORM meter.require_organization(org);
+	IF definition IS NULL THEN
+		RAISE EXCEPTION 'invalid meter definition: expected an object'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	PERFORM meter.check_controls('meter definition', definition);
+	prepared := meter.prepare_version(org, CASE WHEN jsonb_typeof(definition) = 'object'
+		THEN definition - '{effective_at,save_as_draft,reprocess}'::text[] ELSE definition END, NULL);
+
+	INSERT INTO meter.meter (organization_id, key, metric_key)
+		VALUES (org, prepared.definition ->> 'key', prepared.definition ->> 'metric_key')
+		ON CONFLICT (organization_id, key) DO NOTHING
+		RETURNING * INTO head;
+	IF head.id IS NULL THEN
+		RAISE EXCEPTION 'meter "%" already exists', prepared.definition ->> 'key'
+			USING ERRCODE = 'unique_violation';
+	END IF;
+	written := meter.write_draft(head, NULL, prepared);
+	PERFORM meter.emit_meter_event(head, 'meter.created', jsonb_build_object('version', written.version));
+	IF NOT meter.flag_member('meter definition', definition, 'save_as_draft') THEN
+		-- History can be loaded; what came before there was the meter is only
+		-- counted when that is asked for.
+		written := meter.put_in_force(head, written.version, coalesce(meter.effective_at(definition), '-infinity'),
+			meter.flag_member('meter definition', definition, 'reprocess'));
+	END IF;
+	RETURN meter.meter_document(head, written);
+END
+$function$;
+COMMENT ON FUNCTION meter.create_meter(uuid, jsonb) IS 'Creates a meter and its first version. definition: object with the keys of docs/reference.md#meter-definition, and effective_at (timestamp with a zone: the first event time it measures, default -infinity), save_as_draft (boolean, default false: it counts nothing until meter.publish_meter_version), reprocess (boolean, default false: also count the events of its type that came before it). Result: the meter document. Errors: 22023 with the JSON pointer of what is wrong, 0A000 what is not supported yet, or an approximate unique_count without the extension hll, 23505 the key is taken, 42704 no such organization. Source: seed 000 (POST /meters).';
+
+CREATE FUNCTION meter.check_lock(head meter.meter, wanted jsonb, VARIADIC versions int[]) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	IF wanted IS NULL OR wanted = 'null' OR wanted IN (SELECT to_jsonb(v) FROM unnest(versions) AS v WHERE v IS NOT NULL) THEN
+		RETURN;
+	END IF;
+	-- not 40001: to say the same again would not help
+	RAISE EXCEPTION 'meter "%" is at version %, not at %', head.key,
+			(SELECT string_agg(v::text, ' and draft ' ORDER BY v) FROM unnest(versions) AS v), wanted
+		USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'VERSION_MISMATCH at /version.',
+			HINT = 'Read the meter again and apply the change to what it is now.';
+END
+$function$;
+COMMENT ON FUNCTION meter.check_lock(meter.meter, jsonb, int[]) IS 'The optimistic lock: what the caller took the meter for (null: anything) must be one of these versions. Errors: 55000. Source: internal.';
 
 CREATE FUNCTION meter.update_meter(organization_id uuid, meter text, patch jsonb) RETURNS jsonb
 	LANGUAGE plpgsql
@@ -229,72 +252,53 @@ AS $function$
 #variable_conflict use_column
 DECLARE
 	org uuid := update_meter.organization_id;
-	head meter.meter;
-	latest meter.meter_version;
-	whole jsonb;
-	stream int;
-	wanted jsonb;
-	unchanged text;
+	as_draft boolean;
+	recount boolean;
 	boundary timestamptz;
+	head meter.meter;
+	shown meter.meter_version;
+	draft meter.meter_version;
+	base meter.meter_version;
+	written meter.meter_version;
+	unchanged text;
 BEGIN
 	IF patch IS NULL OR jsonb_typeof(patch) <> 'object' THEN
 		RAISE EXCEPTION 'invalid meter patch: expected an object'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	IF coalesce(patch -> 'effective_at', 'null') <> 'null' OR coalesce(patch -> 'save_as_draft', 'false') NOT IN ('false', 'null')
-			OR coalesce(patch -> 'reprocess', 'false') NOT IN ('false', 'null') THEN
-		RAISE EXCEPTION 'effective_at, save_as_draft and reprocess are not supported yet'
-			USING ERRCODE = 'feature_not_supported';
+	PERFORM meter.check_controls('meter patch', patch);
+	as_draft := meter.flag_member('meter patch', patch, 'save_as_draft');
+	recount := meter.flag_member('meter patch', patch, 'reprocess');
+	head := meter.lock_meter(org, update_meter.meter, NOT as_draft);
+	SELECT v.* INTO STRICT shown FROM meter.current_version(org, head.id, clock_timestamp()) AS v;
+	IF as_draft THEN
+		SELECT v.* INTO draft FROM meter.meter_version AS v
+			WHERE v.organization_id = org AND v.meter_id = head.id AND v.status = 'draft'
+			ORDER BY v.version DESC LIMIT 1;
+		base := CASE WHEN FOUND THEN draft ELSE shown END;
+	ELSE
+		boundary := meter.publishing_instant(meter.effective_at(patch), recount);
+		SELECT v.* INTO base FROM meter.meter_version AS v
+			WHERE v.organization_id = org AND v.meter_id = head.id
+				AND v.effective_from <= boundary AND boundary < v.effective_to;
+		base := CASE WHEN FOUND THEN base ELSE shown END;
 	END IF;
-	head := meter.find_meter(org, update_meter.meter);
-	-- Events in flight were measured by the old version: let them commit before
-	-- the new version's range begins.
-	PERFORM meter.lock_definitions(org);
-	SELECT m.* INTO head FROM meter.meter AS m
-		WHERE m.organization_id = org AND m.id = head.id FOR UPDATE;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION 'meter "%" does not exist', update_meter.meter
-			USING ERRCODE = 'undefined_object';
-	END IF;
-	IF head.status = 'archived' THEN
-		RAISE EXCEPTION 'meter "%" is archived', head.key
-			USING ERRCODE = 'object_not_in_prerequisite_state';
-	END IF;
-	wanted := patch -> 'version';
-	IF wanted IS NOT NULL AND wanted <> 'null' AND wanted <> to_jsonb(head.head_version) THEN
-		RAISE EXCEPTION 'meter "%" is at version %, not at %', head.key, head.head_version, wanted
-			USING ERRCODE = 'serialization_failure', DETAIL = 'VERSION_MISMATCH at /version.',
-				HINT = 'Read the meter again and apply the change to what it is now.';
-	END IF;
-	SELECT v.* INTO STRICT latest FROM meter.meter_version AS v
-		WHERE v.organization_id = org AND v.meter_id = head.id AND v.version = head.head_version;
+	PERFORM meter.check_lock(head, patch -> 'version', shown.version, draft.version);
 
 	FOREACH unchanged IN ARRAY ARRAY['key', 'metric_key'] LOOP
-		IF patch ? unchanged AND patch -> unchanged IS DISTINCT FROM latest.definition -> unchanged THEN
+		IF patch ? unchanged AND patch -> unchanged IS DISTINCT FROM base.definition -> unchanged THEN
 			RAISE EXCEPTION 'invalid meter patch: % cannot change', unchanged
 				USING ERRCODE = 'invalid_parameter_value', DETAIL = format('IMMUTABLE at /%s.', unchanged);
 		END IF;
 	END LOOP;
-	whole := latest.definition || (patch - '{effective_at,save_as_draft,reprocess,version}'::text[]);
-	stream := meter.stream_of(org, meter.check_definition(whole, meter.inherited_fields(org)));
-	whole := meter.complete_definition(whole);
-	whole := whole || jsonb_build_object('profiles', meter.complete_profiles(whole -> 'profiles', latest.definition -> 'profiles'));
-
-	boundary := clock_timestamp();
-	IF latest.effective_from >= boundary THEN
-		RAISE EXCEPTION 'version % of meter "%" is not in effect yet', latest.version, head.key
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-				DETAIL = format('It is effective from %s.', latest.effective_from);
+	written := meter.write_draft(head, draft.version, meter.prepare_version(org,
+		base.definition || (patch - '{effective_at,save_as_draft,reprocess,version}'::text[]), base.definition -> 'profiles'));
+	IF NOT as_draft THEN
+		PERFORM meter.emit_meter_event(head, 'meter.updated', jsonb_build_object('version', written.version));
+		written := meter.put_in_force(head, written.version, boundary, true);
+		SELECT m.* INTO STRICT head FROM meter.meter AS m WHERE m.organization_id = org AND m.id = head.id;
 	END IF;
-	UPDATE meter.meter_version AS v SET status = 'superseded', effective_to = boundary
-		WHERE v.organization_id = org AND v.meter_id = head.id AND v.version = head.head_version;
-	INSERT INTO meter.meter_version (organization_id, meter_id, version, meter_no, stream_id, status,
-			definition, inherited_fields, effective_from, effective_to, published_at)
-		VALUES (org, head.id, head.head_version + 1, head.meter_no, stream, 'active', whole, meter.inherited_fields(org), boundary, 'infinity', now());
-	UPDATE meter.meter AS m SET head_version = head.head_version + 1, updated_at = now()
-		WHERE m.organization_id = org AND m.id = head.id
-		RETURNING m.* INTO head;
-	RETURN meter.meter_document(head, whole);
+	RETURN meter.meter_document(head, written);
 END
 $function$;
-COMMENT ON FUNCTION meter.update_meter(uuid, text, jsonb) IS 'Publishes a new version of a meter, effective at once. meter: key or id; patch: object of definition keys (absent keeps, null resets) and version (int, optimistic lock). Result: the meter document. Errors: 22023 with the JSON pointer of what is wrong, 0A000 what is not supported yet, or an approximate unique_count without the extension hll, 40001 version mismatch, 42704 no such meter, 55000 archived, or its newest version not in effect yet. Source: seed 000 (PATCH /meters/{id}).';
+COMMENT ON FUNCTION meter.update_meter(uuid, text, jsonb) IS 'Writes a new version of a meter. meter: key or id; patch: object of definition keys (absent keeps, null resets; what is kept is what the version in force at the new one''s start has), and effective_at (timestamp with a zone from which it measures, default at once), save_as_draft (boolean: changes the newest draft, or writes one where there is none; a draft counts nothing), reprocess (boolean: allows an effective_at in the past, the events since then are counted again as far as their windows are open), version (int, optimistic lock: the version the meter shows; with save_as_draft also the draft''s number). Result: the meter document with the definition of the version written. Errors: 22023 with the JSON pointer of what is wrong, 0A000 what is not supported yet, or an approximate unique_count without the extension hll, 23505 another version begins at that instant, 42704 no such meter, 55000 version mismatch or archived. Source: seed 000 (PATCH /meters/{id}), seed 003 (version).';

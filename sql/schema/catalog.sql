@@ -1,5 +1,31 @@
 -- Definitions: small tables that belong to the extension.
 
+CREATE FUNCTION meter.current_actor() RETURNS text
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	claims text := current_setting('request.jwt.claims', true);
+	role text := nullif(current_setting('role'), 'none');
+	subject jsonb;
+BEGIN
+	IF claims LIKE '%"sub"%' THEN
+		BEGIN
+			subject := claims::jsonb -> 'sub';
+		EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+			NULL;	-- whoever set them: no reason to fail
+		END;
+	END IF;
+	IF jsonb_typeof(subject) = 'string' AND subject <> '""' THEN
+		RETURN subject #>> '{}';
+	END IF;
+	-- What SET ROLE chose, else who connected: unlike current_user both stay what
+	-- they are inside of somebody's SECURITY DEFINER function.
+	RETURN coalesce(role, session_user);
+END
+$function$;
+COMMENT ON FUNCTION meter.current_actor() IS 'Who acts: the sub of the claims in request.jwt.claims where there is one, else the role that SET ROLE chose, else the session''s user. Claims that are no JSON count as none. Source: internal.';
+
 CREATE TABLE meter.organization (
 	organization_id uuid PRIMARY KEY,
 	name text NOT NULL CHECK (pg_catalog.length(name) BETWEEN 1 AND 200),
@@ -24,7 +50,8 @@ CREATE TABLE meter.meter (
 	key text NOT NULL,
 	metric_key text NOT NULL,
 	status text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'archived')),
-	head_version int NOT NULL DEFAULT 1,
+	archived_at timestamptz,
+	archived_reason text,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	PRIMARY KEY (organization_id, id),
@@ -39,7 +66,8 @@ COMMENT ON COLUMN meter.meter.meter_no IS 'The meter''s number: names its space 
 COMMENT ON COLUMN meter.meter.key IS 'The slug it is called by, unique in the organization, immutable.';
 COMMENT ON COLUMN meter.meter.metric_key IS 'The event type it listens to, immutable.';
 COMMENT ON COLUMN meter.meter.status IS 'active or archived.';
-COMMENT ON COLUMN meter.meter.head_version IS 'The newest published version: the optimistic lock of updates.';
+COMMENT ON COLUMN meter.meter.archived_at IS 'When it stopped counting.';
+COMMENT ON COLUMN meter.meter.archived_reason IS 'Why it was archived.';
 COMMENT ON COLUMN meter.meter.created_at IS 'When the meter was created.';
 COMMENT ON COLUMN meter.meter.updated_at IS 'When the meter last changed.';
 
@@ -71,25 +99,32 @@ CREATE TABLE meter.meter_version (
 	version_id int NOT NULL DEFAULT pg_catalog.nextval('meter.version_id_seq'),
 	meter_no int NOT NULL,
 	stream_id int NOT NULL,
-	status text NOT NULL CHECK (status IN ('draft', 'scheduled', 'active', 'superseded', 'archived')),
+	status text NOT NULL CHECK (status IN ('draft', 'published', 'archived')),
 	definition jsonb NOT NULL,
 	inherited_fields jsonb NOT NULL DEFAULT '{}',
 	effective_from timestamptz,
 	effective_to timestamptz,
+	known_from timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	published_at timestamptz,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-	created_by text NOT NULL DEFAULT CURRENT_USER,
+	created_by text NOT NULL DEFAULT meter.current_actor(),
 	archived_reason text,
 	PRIMARY KEY (organization_id, meter_id, version),
 	UNIQUE (organization_id, id),
 	UNIQUE (organization_id, version_id),
 	FOREIGN KEY (organization_id, meter_id) REFERENCES meter.meter (organization_id, id),
 	FOREIGN KEY (organization_id, stream_id) REFERENCES meter.stream,
-	-- a meter is measured by one version at any time
-	EXCLUDE USING gist (
+	CHECK ((effective_from IS NULL) = (effective_to IS NULL)),
+	CHECK (effective_from < effective_to),
+	CHECK (CASE status WHEN 'draft' THEN effective_from IS NULL AND published_at IS NULL
+		WHEN 'published' THEN effective_from IS NOT NULL AND published_at IS NOT NULL
+		ELSE archived_reason IS NOT NULL END),
+	-- A meter is measured by one version at any time.  Looked at when a statement
+	-- ends: one that moves a bound between two versions may take them in any order.
+	CONSTRAINT meter_version_ranges EXCLUDE USING gist (
 		pg_catalog.int4range(meter_no, meter_no, '[]') WITH OPERATOR(pg_catalog.&&),
 		pg_catalog.tstzrange(effective_from, effective_to) WITH OPERATOR(pg_catalog.&&)
-	) WHERE (status <> 'draft')
+	) WHERE (effective_from IS NOT NULL) DEFERRABLE
 );
 COMMENT ON TABLE meter.meter_version IS 'Versions of meters: immutable once published. The view meter.meter_versions is the one to read.';
 COMMENT ON COLUMN meter.meter_version.organization_id IS 'The tenant.';
@@ -99,15 +134,58 @@ COMMENT ON COLUMN meter.meter_version.id IS 'The version as a UUID.';
 COMMENT ON COLUMN meter.meter_version.version_id IS 'The version as a number: names it in rollups and events.';
 COMMENT ON COLUMN meter.meter_version.meter_no IS 'The meter''s number, for the constraint that keeps versions from overlapping.';
 COMMENT ON COLUMN meter.meter_version.stream_id IS 'The stream whose usage rows it shares.';
-COMMENT ON COLUMN meter.meter_version.status IS 'draft, scheduled, active, superseded or archived.';
+COMMENT ON COLUMN meter.meter_version.status IS 'draft, published or archived; of those published the clock says which is scheduled, active or superseded (meter.version_status).';
 COMMENT ON COLUMN meter.meter_version.definition IS 'The whole definition, defaults filled in.';
-COMMENT ON COLUMN meter.meter_version.inherited_fields IS 'The organization''s custom fields when the version was written: what it measures never changes.';
-COMMENT ON COLUMN meter.meter_version.effective_from IS 'First instant of the event times it measures; -infinity for the first version.';
-COMMENT ON COLUMN meter.meter_version.effective_to IS 'End (exclusive) of the event times it measures; infinity for the newest.';
+COMMENT ON COLUMN meter.meter_version.inherited_fields IS 'The organization''s custom fields when the version was published: what it measures never changes.';
+COMMENT ON COLUMN meter.meter_version.effective_from IS 'First instant of the event times it measures; null for drafts and for what was withdrawn.';
+COMMENT ON COLUMN meter.meter_version.effective_to IS 'End (exclusive) of the event times it measures, infinity for the last; null as effective_from is.';
+COMMENT ON COLUMN meter.meter_version.known_from IS 'Since when its range is this one.';
 COMMENT ON COLUMN meter.meter_version.published_at IS 'When it was published.';
 COMMENT ON COLUMN meter.meter_version.created_at IS 'When it was written.';
-COMMENT ON COLUMN meter.meter_version.created_by IS 'Who wrote it.';
+COMMENT ON COLUMN meter.meter_version.created_by IS 'Who wrote it: the sub of the caller''s claims, or the role.';
 COMMENT ON COLUMN meter.meter_version.archived_reason IS 'Why it was archived.';
+
+-- What was known when.  The present range stands in the version itself, only
+-- those before are kept here: a restore, which inserts, then writes nothing twice.
+CREATE TABLE meter.former_range (
+	organization_id uuid NOT NULL,
+	version_id int NOT NULL,
+	effective_from timestamptz NOT NULL,
+	effective_to timestamptz NOT NULL,
+	known_from timestamptz NOT NULL,
+	known_to timestamptz NOT NULL CHECK (known_from < known_to),
+	PRIMARY KEY (organization_id, version_id, known_from),
+	FOREIGN KEY (organization_id, version_id)
+		REFERENCES meter.meter_version (organization_id, version_id) ON DELETE CASCADE
+);
+COMMENT ON TABLE meter.former_range IS 'Ranges that versions of meters had. The view meter.version_range is the one to read.';
+COMMENT ON COLUMN meter.former_range.organization_id IS 'The tenant.';
+COMMENT ON COLUMN meter.former_range.version_id IS 'The version, by its number.';
+COMMENT ON COLUMN meter.former_range.effective_from IS 'First instant of the event times it measured.';
+COMMENT ON COLUMN meter.former_range.effective_to IS 'End (exclusive) of the event times it measured.';
+COMMENT ON COLUMN meter.former_range.known_from IS 'Since when that was so.';
+COMMENT ON COLUMN meter.former_range.known_to IS 'Until when (exclusive) that was so.';
+
+CREATE FUNCTION meter.keep_former_range() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	IF NEW.known_from = OLD.known_from THEN
+		NEW.known_from := clock_timestamp();
+	END IF;
+	-- nothing was ever known for no time at all, as where the clock went back
+	INSERT INTO meter.former_range (organization_id, version_id, effective_from, effective_to, known_from, known_to)
+		SELECT OLD.organization_id, OLD.version_id, OLD.effective_from, OLD.effective_to, OLD.known_from, NEW.known_from
+		WHERE OLD.effective_from IS NOT NULL AND OLD.known_from < NEW.known_from;
+	RETURN NEW;
+END
+$function$;
+COMMENT ON FUNCTION meter.keep_former_range() IS 'Trigger: keeps the range that a version had, and notes since when it has the new one: what the statement says in known_from, or the clock. Source: internal.';
+
+CREATE TRIGGER keep_former_range BEFORE UPDATE ON meter.meter_version FOR EACH ROW
+	WHEN ((OLD.effective_from, OLD.effective_to) IS DISTINCT FROM (NEW.effective_from, NEW.effective_to))
+	EXECUTE FUNCTION meter.keep_former_range();
 
 SELECT pg_catalog.pg_extension_config_dump('meter.organization', '');
 SELECT pg_catalog.pg_extension_config_dump('meter.meter', '');
@@ -116,6 +194,7 @@ SELECT pg_catalog.pg_extension_config_dump('meter.stream', '');
 SELECT pg_catalog.pg_extension_config_dump('meter.stream_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('meter.meter_version', '');
 SELECT pg_catalog.pg_extension_config_dump('meter.version_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('meter.former_range', '');
 
 -- Any change of a definition makes every backend drop its compiled plans when
 -- the change commits.
@@ -129,75 +208,3 @@ CREATE TRIGGER definitions_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE 
 	FOR EACH STATEMENT EXECUTE FUNCTION meter.definitions_changed();
 CREATE TRIGGER definitions_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON meter.organization
 	FOR EACH STATEMENT EXECUTE FUNCTION meter.definitions_changed();
-
-CREATE VIEW meter.organizations WITH (security_invoker = true) AS
-	SELECT organization_id, name, settings, created_at
-	FROM meter.organization;
-COMMENT ON VIEW meter.organizations IS 'Organizations.';
-COMMENT ON COLUMN meter.organizations.organization_id IS 'The tenant.';
-COMMENT ON COLUMN meter.organizations.name IS 'Display name.';
-COMMENT ON COLUMN meter.organizations.settings IS 'Settings of the organization.';
-COMMENT ON COLUMN meter.organizations.created_at IS 'When the organization was created.';
-
-CREATE VIEW meter.meter_versions WITH (security_invoker = true) AS
-	SELECT v.organization_id, v.id, v.meter_id, m.key AS meter_key, v.version, v.status,
-		v.effective_from, v.effective_to, v.published_at, v.created_at, v.created_by, v.archived_reason,
-		0::bigint AS usage_count,
-		v.definition ->> 'function' AS function,
-		v.definition ->> 'value_field' AS value_field,
-		NULLIF(v.definition -> 'filter_tree', 'null') AS filter_tree,
-		v.definition -> 'window' AS "window",
-		v.definition
-	FROM meter.meter_version AS v
-	JOIN meter.meter AS m ON m.organization_id = v.organization_id AND m.id = v.meter_id;
-COMMENT ON VIEW meter.meter_versions IS 'Snapshots of every version of every meter.';
-COMMENT ON COLUMN meter.meter_versions.organization_id IS 'The tenant.';
-COMMENT ON COLUMN meter.meter_versions.id IS 'The version.';
-COMMENT ON COLUMN meter.meter_versions.meter_id IS 'The meter.';
-COMMENT ON COLUMN meter.meter_versions.meter_key IS 'The meter''s key.';
-COMMENT ON COLUMN meter.meter_versions.version IS 'The version''s number in its meter, from 1.';
-COMMENT ON COLUMN meter.meter_versions.status IS 'draft, scheduled, active, superseded or archived.';
-COMMENT ON COLUMN meter.meter_versions.effective_from IS 'First instant of the event times it measures.';
-COMMENT ON COLUMN meter.meter_versions.effective_to IS 'End (exclusive) of the event times it measures.';
-COMMENT ON COLUMN meter.meter_versions.published_at IS 'When it was published.';
-COMMENT ON COLUMN meter.meter_versions.created_at IS 'When it was written.';
-COMMENT ON COLUMN meter.meter_versions.created_by IS 'Who wrote it.';
-COMMENT ON COLUMN meter.meter_versions.archived_reason IS 'Why it was archived.';
-COMMENT ON COLUMN meter.meter_versions.usage_count IS 'How many bindings, subscriptions and thresholds pin it.';
-COMMENT ON COLUMN meter.meter_versions.function IS 'The aggregation.';
-COMMENT ON COLUMN meter.meter_versions.value_field IS 'JSON path to the number.';
-COMMENT ON COLUMN meter.meter_versions.filter_tree IS 'Which events it counts.';
-COMMENT ON COLUMN meter.meter_versions."window" IS 'The metering window.';
-COMMENT ON COLUMN meter.meter_versions.definition IS 'The whole definition.';
-
--- The document of a meter is its definition and the head's fields.
-CREATE FUNCTION meter.meter_document(meter.meter, jsonb) RETURNS jsonb
-	LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT $2 || pg_catalog.jsonb_build_object(
-		'id', ($1).id, 'organization_id', ($1).organization_id,
-		'status', ($1).status, 'version', ($1).head_version,
-		'created_at', ($1).created_at, 'updated_at', ($1).updated_at);
-END;
-COMMENT ON FUNCTION meter.meter_document(meter.meter, jsonb) IS 'The meter document: a definition (jsonb) with the head''s id, organization_id, status, version, created_at and updated_at. Source: internal.';
-
-CREATE VIEW meter.meters WITH (security_invoker = true) AS
-	SELECT m.organization_id, m.id, m.key, v.definition ->> 'name' AS name, m.metric_key,
-		v.definition ->> 'function' AS function, m.status, m.head_version AS version,
-		m.created_at, m.updated_at,
-		meter.meter_document(m, v.definition) AS document
-	FROM meter.meter AS m
-	JOIN meter.meter_version AS v
-		ON v.organization_id = m.organization_id AND v.meter_id = m.id AND v.version = m.head_version;
-COMMENT ON VIEW meter.meters IS 'Meters with their newest published definition.';
-COMMENT ON COLUMN meter.meters.organization_id IS 'The tenant.';
-COMMENT ON COLUMN meter.meters.id IS 'The meter.';
-COMMENT ON COLUMN meter.meters.key IS 'The slug it is called by.';
-COMMENT ON COLUMN meter.meters.name IS 'Display name.';
-COMMENT ON COLUMN meter.meters.metric_key IS 'The event type it listens to.';
-COMMENT ON COLUMN meter.meters.function IS 'The aggregation.';
-COMMENT ON COLUMN meter.meters.status IS 'active or archived.';
-COMMENT ON COLUMN meter.meters.version IS 'The newest published version.';
-COMMENT ON COLUMN meter.meters.created_at IS 'When the meter was created.';
-COMMENT ON COLUMN meter.meters.updated_at IS 'When the meter last changed.';
-COMMENT ON COLUMN meter.meters.document IS 'The whole meter document.';

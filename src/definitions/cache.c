@@ -253,13 +253,18 @@ load_version(uint64 row)
 	return plan;
 }
 
-/* Build the entries from the rows, which come meter by meter. */
+/* Build the entries from the rows, which come meter by meter; one without a
+ * version stands for a meter that was never published. */
 static MeterListeners *
-load_listeners(const pg_uuid_t *organization)
+load_listeners(const char *type, int len)
 {
 	uint64		rows = SPI_processed;
 	MeterListeners *result = MemoryContextAllocZero(cache_context, sizeof(MeterListeners));
 
+	char	   *metric_key = MemoryContextAlloc(cache_context, len + 1);
+
+	memcpy(metric_key, type, len);
+	metric_key[len] = '\0';
 	result->meters = MemoryContextAlloc(cache_context, rows * sizeof(MeterEntry *));
 	for (uint64 row = 0; row < rows;)
 	{
@@ -271,13 +276,18 @@ load_listeners(const pg_uuid_t *organization)
 		entry->meter_no = DatumGetInt32(meter_spi_value(row, 2, &isnull));
 		entry->key = MemoryContextStrdup(cache_context,
 										 TextDatumGetCString(meter_spi_value(row, 3, &isnull)));
+		entry->metric_key = metric_key;
 		entry->archived = DatumGetBool(meter_spi_value(row, 10, &isnull));
 		while (end < rows &&
 			   DatumGetInt32(meter_spi_value(end, 2, &isnull)) == entry->meter_no)
 			end++;
 		entry->versions = MemoryContextAlloc(cache_context, (end - row) * sizeof(MeterPlan *));
 		for (; row < end; row++)
-			entry->versions[entry->nversions++] = load_version(row);
+		{
+			(void) meter_spi_value(row, 4, &isnull);
+			if (!isnull)
+				entry->versions[entry->nversions++] = load_version(row);
+		}
 		result->meters[result->nmeters++] = entry;
 	}
 	return result;
@@ -292,9 +302,9 @@ meter_cache_listeners(const pg_uuid_t *organization, const char *type, int len)
 		" v.effective_from, v.effective_to, v.definition::text, m.status = 'archived',"
 		" v.inherited_fields::text"
 		" FROM meter.meter AS m"
-		" JOIN meter.meter_version AS v ON v.organization_id = m.organization_id AND v.meter_id = m.id"
+		" LEFT JOIN meter.meter_version AS v ON v.organization_id = m.organization_id"
+		" AND v.meter_id = m.id AND v.effective_from IS NOT NULL"
 		" WHERE m.organization_id = $1 AND m.metric_key = $2"
-		" AND v.status IN ('scheduled', 'active', 'superseded')"
 		" ORDER BY m.meter_no, v.effective_from",
 		2, {UUIDOID, TEXTOID}
 	};
@@ -306,7 +316,7 @@ meter_cache_listeners(const pg_uuid_t *organization, const char *type, int len)
 		MeterListeners *found;
 
 		catalog_query(&statement, organization, PointerGetDatum(cstring_to_text_with_len(type, len)));
-		found = SPI_processed > 0 ? load_listeners(organization) : NULL;
+		found = SPI_processed > 0 ? load_listeners(type, len) : NULL;
 		SPI_freetuptable(SPI_tuptable);
 		/* types nobody listens to are remembered too, but one call can bring any number */
 		if (found == NULL && hash_get_num_entries(listeners) > MAX_LISTENERS)
@@ -392,10 +402,9 @@ const MeterEntry *
 meter_cache_meter_by_name(const pg_uuid_t *organization, const char *name, int len)
 {
 	static MeterStatement statement = {
-		"SELECT m.key FROM meter.meter AS m"
-		" JOIN meter.meter_version AS v ON v.organization_id = m.organization_id"
-		" AND v.meter_id = m.id AND v.version = m.head_version"
-		" WHERE m.organization_id = $1 AND v.definition ->> 'name' = $2"
+		"SELECT m.key, EXISTS (SELECT FROM meter.meter_version AS s"
+		" WHERE s.organization_id = $1 AND s.effective_from > now())"
+		" FROM meter.meters AS m WHERE m.organization_id = $1 AND m.name = $2"
 		" ORDER BY m.status, m.key LIMIT 2",
 		2, {UUIDOID, TEXTOID}
 	};
@@ -405,6 +414,7 @@ meter_cache_meter_by_name(const pg_uuid_t *organization, const char *name, int l
 	CacheItem  *item;
 	bool		isnull;
 	bool		several;
+	bool		passing;
 
 	if (found)
 		return found;
@@ -415,6 +425,8 @@ meter_cache_meter_by_name(const pg_uuid_t *organization, const char *name, int l
 		return item->value;
 	catalog_query(&statement, organization, PointerGetDatum(cstring_to_text_with_len(name, len)));
 	key = SPI_processed == 0 ? NULL : TextDatumGetCString(meter_spi_value(0, 1, &isnull));
+	/* a version that comes may change names: ask again then */
+	passing = key && DatumGetBool(meter_spi_value(0, 2, &isnull));
 	several = SPI_processed > 1;
 	SPI_freetuptable(SPI_tuptable);
 	if (key == NULL)
@@ -425,7 +437,7 @@ meter_cache_meter_by_name(const pg_uuid_t *organization, const char *name, int l
 				 errmsg("several meters are named \"%.*s\"", len, name),
 				 errhint("Use the meter's key or id.")));
 	found = meter_cache_meter(organization, key, strlen(key));
-	if (found)
+	if (found && !passing)
 		enter(names, organization, alias, len + 1, (void *) found);
 	return found;
 }

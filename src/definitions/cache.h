@@ -7,12 +7,13 @@
 
 #include "definitions/plan.h"
 
-/* A meter and its published versions in order of their ranges. */
+/* A meter and the versions that have a range, in their order; there may be none. */
 typedef struct MeterEntry
 {
 	pg_uuid_t	id;
 	int32		meter_no;		/* its space of deduplication keys */
 	const char *key;
+	const char *metric_key;		/* the event type it listens to */
 	bool		archived;
 	int			nversions;
 	MeterPlan **versions;

@@ -80,7 +80,7 @@ read_target(MeterBatch *batch, MeterEvent *event, MeterError *err)
 		return fail(err, "meter", "METER_NOT_FOUND", "no such meter");
 	if (event->target->archived)
 		return fail(err, "meter", "METER_ARCHIVED", "the meter is archived");
-	type = event->target->versions[0]->metric_key;
+	type = event->target->metric_key;
 	if (event->type.data == NULL)
 		event->type = (MeterText) {type, strlen(type)};
 	else if (event->type.len != strlen(type) || memcmp(event->type.data, type, event->type.len) != 0)

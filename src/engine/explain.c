@@ -270,7 +270,7 @@ meter_explain(const MeterExplainRequest *request, MeterExplainEmit emit, void *a
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Explain		explain = {.request = request};
-	const char *type = usage->meter->versions[0]->metric_key;
+	const char *type = usage->meter->metric_key;
 	MeterInterval whole;
 	MeterInterval *intervals = &whole;
 	int			n = 1;

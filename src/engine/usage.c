@@ -277,7 +277,7 @@ static void
 read_cuts(MeterUsage *usage)
 {
 	const MeterUsageRequest *request = usage->request;
-	const char *type = request->meter->versions[0]->metric_key;
+	const char *type = request->meter->metric_key;
 
 	meter_event_scan(&request->organization, (MeterText) {type, strlen(type)}, NULL,
 					 usage->tiling.cuts, usage->tiling.ncuts, visit_event, usage);

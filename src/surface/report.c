@@ -117,6 +117,11 @@ find_meter(const pg_uuid_t *organization, const Report *report)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("meter \"%s\" is archived", meter->key),
 				 errdetail("METER_ARCHIVED.")));
+	if (meter->nversions == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("meter \"%s\" has no published version", meter->key),
+				 errdetail("METER_NOT_PUBLISHED.")));
 	return meter;
 }
 

@@ -216,6 +216,11 @@ meter_request_read(FunctionCallInfo fcinfo, MeterUsageRequest *request, MeterTex
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("meter \"%s\" does not exist", text_to_cstring(name))));
+	if (request->meter->nversions == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("meter \"%s\" has no published version", request->meter->key),
+				 errhint("Publish its draft with meter.publish_meter_version().")));
 	if (!PG_ARGISNULL(ARG_SUBJECT))
 	{
 		text	   *s = PG_GETARG_TEXT_PP(ARG_SUBJECT);

@@ -106,22 +106,19 @@ SELECT m ->> 'version' AS version FROM meter.meters, meter.update_meter(:org, up
 WHERE organization_id = :org AND key = 'tokens';
 SELECT meter_key, version, status, function, value_field, filter_tree IS NOT NULL AS filtered, "window" ->> 'size' AS "window", definition ->> 'negative_allowed' AS negative,
 	usage_count, archived_reason, created_by = current_user AS mine,
-	effective_from = '-infinity' AS from_the_start, effective_to = 'infinity' AS to_the_end, published_at = created_at AS at_once,
+	effective_from = '-infinity' AS from_the_start, effective_to = 'infinity' AS to_the_end, published_at BETWEEN created_at AND clock_timestamp() AS published,
 	effective_from = lag(effective_to) OVER (ORDER BY version) AS gapless
 FROM meter.meter_versions WHERE organization_id = :org AND meter_key = 'tokens' ORDER BY version;
 SELECT patch, pg_temp.attempt(format('SELECT meter.update_meter(%L, ''tokens'', %L)', :org, patch)) FROM unnest(ARRAY[
 	'{"version": 2, "name": "Late"}', '{"version": "3"}', '{"version": null, "metric_key": "llm.call", "key": "tokens"}', '{"key": "other"}', '{"metric_key": "other"}', '{"key": null}',
 	'{"function": null}', '{"value_field": null}', '{"value_field": "$..a"}', '{"nonsense": 1}', '{"dimensions": {"m": 1}}', '{"late_event_policy": {}}',
-	'{"effective_at": "2030-01-01T00:00:00Z"}', '{"save_as_draft": true}', '{"reprocess": true}', '{"save_as_draft": false, "reprocess": false, "effective_at": null}', '[]', 'null'
+	'{"effective_at": "2000-01-01T00:00:00Z"}', '{"effective_at": "2000-01-01"}', '{"save_as_draft": 1}', '{"reprocess": "yes"}', '{"save_as_draft": true, "reprocess": true}',
+	'{"save_as_draft": true, "effective_at": "2030-01-01T00:00:00Z"}', '{"save_as_draft": false, "reprocess": false, "effective_at": null}', '[]', 'null'
 ]) AS patch;
 SELECT pg_temp.attempt(format('SELECT meter.update_meter(%L, ''nothing'', ''{}'')', :org)), pg_temp.attempt(format('SELECT meter.update_meter(%L, NULL, ''{}'')', :org)),
 	pg_temp.attempt(format('SELECT meter.update_meter(%L, ''tokens'', NULL)', :org)), pg_temp.attempt($$SELECT meter.update_meter('00000000-0000-0000-0000-00000000dead', 'tokens', '{}')$$);
--- a meter that begins in the future changes only then
-SELECT m ->> 'version' AS version FROM meter.create_meter(:org, '{"key": "future", "metric_key": "t", "function": "count", "effective_at": "2999-01-01T00:00:00Z"}') AS m;
-SELECT effective_from, effective_to FROM meter.meter_versions WHERE organization_id = :org AND meter_key = 'future';
-SELECT pg_temp.attempt(format('SELECT meter.update_meter(%L, ''future'', %L)', :org, '{"name": "Sooner"}'));
--- and an archived one not at all
-UPDATE meter.meter SET status = 'archived' WHERE organization_id = :org AND key = 'max';
+-- an archived one does not change
+SELECT m ->> 'status' AS status FROM meter.archive_meter(:org, 'max', 'no longer sold') AS m;
 SELECT pg_temp.attempt(format('SELECT meter.update_meter(%L, ''max'', %L)', :org, '{"name": "Max"}'));
 
 --
@@ -133,3 +130,14 @@ SELECT statement, pg_temp.attempt(statement) FROM unnest(ARRAY[
 	$$SELECT meter.create_organization('o', settings => '{"colour": "red"}')$$, $$SELECT meter.create_organization('o', settings => '{"partial": false}')$$,
 	$$SELECT meter.create_organization('o', '00000000-0000-0000-0000-0000000000d1')$$, $$SELECT meter.create_store('{"distributed": true}')$$, $$SELECT meter.create_store('{"fast": true}')$$
 ]) AS statement;
+
+SELECT meter.create_organization('Acme', '00000000-0000-0000-0000-0000000000d2', '{"partial": false, "custom_fields": {"rate": 2}}');
+SELECT patch, meter.update_organization('00000000-0000-0000-0000-0000000000d2', patch::jsonb) - '{organization_id,created_at}'::text[] AS organization FROM unnest(ARRAY[
+	'{}', '{"name": "Acme Ltd"}', '{"settings": {"require_known_subject": true}}', '{"settings": {"partial": null, "custom_fields": {"tier": "gold"}}}', '{"settings": null}', '{"name": "Acme", "settings": {}}'
+]) AS patch;
+SELECT patch, pg_temp.attempt(format('SELECT meter.update_organization(%L, %L)', '00000000-0000-0000-0000-0000000000d2', patch)) FROM unnest(ARRAY[
+	'{"name": null}', '{"name": ""}', '{"name": 5}', '{"settings": []}', '{"settings": "no"}', '{"settings": {"colour": "red"}}', '{"settings": {"partial": 1}}', '{"settings": {"custom_fields": {"a": true}}}',
+	'{"id": "x"}', '[]', 'null', NULL
+]) AS patch;
+SELECT pg_temp.attempt($$SELECT meter.update_organization('00000000-0000-0000-0000-00000000dead', '{}')$$), pg_temp.attempt($$SELECT meter.update_organization(NULL, '{}')$$);
+SELECT name, settings FROM meter.organizations WHERE organization_id = '00000000-0000-0000-0000-0000000000d2';

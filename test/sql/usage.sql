@@ -88,7 +88,6 @@ DO $$ BEGIN
 	PERFORM meter.update_meter('00000000-0000-0000-0000-0000000000a1', 'tokens', '{"function": "max", "unit_label": "token"}');
 	PERFORM meter.update_meter('00000000-0000-0000-0000-0000000000a1', 'tokens', '{"window": {"size": "day"}}');
 	-- at times that this test can know
-	UPDATE meter.meter_version SET effective_from = 'infinity', effective_to = 'infinity' WHERE meter_no = (SELECT meter_no FROM meter.meter WHERE key = 'tokens' AND organization_id = '00000000-0000-0000-0000-0000000000a1');
 	UPDATE meter.meter_version AS v SET effective_from = r.f::timestamptz, effective_to = r.t::timestamptz FROM (VALUES (1, '-infinity', '2025-05-01Z'), (2, '2025-05-01Z', '2025-05-10 12:07Z'),
 		(3, '2025-05-10 12:07Z', '2025-05-20Z'), (4, '2025-05-20Z', 'infinity')) AS r (version, f, t)
 	WHERE v.version = r.version AND meter_no = (SELECT meter_no FROM meter.meter WHERE key = 'tokens' AND organization_id = '00000000-0000-0000-0000-0000000000a1');
