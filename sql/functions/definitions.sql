@@ -237,10 +237,10 @@ BEGIN
 		RETURN;
 	END IF;
 	-- not 40001: to say the same again would not help
-	RAISE EXCEPTION 'meter "%" is at version %, not at %', head.key,
-			(SELECT string_agg(v::text, ' and draft ' ORDER BY v) FROM unnest(versions) AS v), wanted
+	RAISE EXCEPTION 'meter "%" is at version %, not at %', head.key, versions[1], wanted
 		USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'VERSION_MISMATCH at /version.',
-			HINT = 'Read the meter again and apply the change to what it is now.';
+			HINT = 'Read the meter again and apply the change to what it is now.'
+				|| coalesce(' Its draft is version ' || nullif(versions[2], versions[1]) || '.', '');
 END
 $function$;
 COMMENT ON FUNCTION meter.check_lock(meter.meter, jsonb, int[]) IS 'The optimistic lock: what the caller took the meter for (null: anything) must be one of these versions. Errors: 55000. Source: internal.';

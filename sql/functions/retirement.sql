@@ -48,7 +48,7 @@ BEGIN
 		SELECT sum(u.event_count) INTO n FROM meter.usage(head.organization_id, head.id::text,
 			'0001-01-01 00:00Z', '10000-01-01 00:00Z', profile => profile) AS u;
 		IF n > 0 THEN
-			RETURN format('%s counted events', n) || coalesce(format(' in profile "%s"', profile), '');
+			RETURN 'events it counted (' || n || coalesce(' in profile "' || profile || '"', '') || ')';
 		END IF;
 	END LOOP;
 	RETURN NULL;
@@ -72,19 +72,18 @@ CREATE FUNCTION meter.delete_meter(organization_id uuid, meter text) RETURNS voi
 AS $function$
 #variable_conflict use_column
 DECLARE
-	head meter.meter := meter.find_meter(organization_id, meter);
+	head meter.meter;
 	uses text[];
 BEGIN
 	IF current_setting('transaction_isolation') <> 'read committed' THEN
 		RAISE EXCEPTION 'meter.delete_meter must run in a read committed transaction'
 			USING ERRCODE = 'active_sql_transaction', DETAIL = 'An older snapshot would not show what used the meter since.';
 	END IF;
-	PERFORM meter.lock_definitions(head.organization_id);
-	PERFORM FROM meter.meter AS m WHERE m.organization_id = head.organization_id AND m.id = head.id FOR UPDATE;
+	head := meter.lock_meter(organization_id, meter, true, even_archived => true);
 	uses := meter.meter_uses(head);
 	IF uses <> '{}' THEN
 		RAISE EXCEPTION 'meter "%" is in use', head.key
-			USING ERRCODE = 'object_in_use', DETAIL = format('It is used by %s.', array_to_string(uses, ', ')),
+			USING ERRCODE = 'object_in_use', DETAIL = format('What uses it: %s.', array_to_string(uses, ', ')),
 				HINT = 'Archive it with meter.archive_meter().';
 	END IF;
 	DELETE FROM meter.meter_version AS v WHERE v.organization_id = head.organization_id AND v.meter_id = head.id;

@@ -4,7 +4,7 @@ CREATE FUNCTION meter.lock_definitions(organization_id uuid) RETURNS void
 	LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'meter_lock_definitions';
 COMMENT ON FUNCTION meter.lock_definitions(uuid) IS 'Waits, to the end of the transaction, for the ingestion under way in the organization: what follows sees all of it counted by the old versions. Source: internal.';
 
-CREATE FUNCTION meter.lock_meter(organization_id uuid, meter text, publishing boolean) RETURNS meter.meter
+CREATE FUNCTION meter.lock_meter(organization_id uuid, meter text, publishing boolean, even_archived boolean DEFAULT false) RETURNS meter.meter
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $function$
@@ -23,14 +23,14 @@ BEGIN
 		RAISE EXCEPTION 'meter "%" does not exist', lock_meter.meter
 			USING ERRCODE = 'undefined_object';
 	END IF;
-	IF head.status = 'archived' THEN
+	IF head.status = 'archived' AND NOT even_archived THEN
 		RAISE EXCEPTION 'meter "%" is archived', head.key
 			USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
 	RETURN head;
 END
 $function$;
-COMMENT ON FUNCTION meter.lock_meter(uuid, text, boolean) IS 'The meter of that key or id, locked to the end of the transaction against others that change it. publishing: first wait for ingestion (meter.lock_definitions). Errors: 42704 no such meter, 55000 archived. Source: internal.';
+COMMENT ON FUNCTION meter.lock_meter(uuid, text, boolean, boolean) IS 'The meter of that key or id, locked to the end of the transaction against others that change it. publishing: first wait for ingestion (meter.lock_definitions); even_archived: whether one that is archived will do. Errors: 42704 no such meter, 55000 archived. Source: internal.';
 
 CREATE FUNCTION meter.publishing_instant(effective_at timestamptz, recount boolean) RETURNS timestamptz
 	LANGUAGE plpgsql
@@ -101,15 +101,15 @@ CREATE FUNCTION meter.find_version(head meter.meter, version int) RETURNS meter.
 AS $function$
 #variable_conflict use_column
 DECLARE
-	found meter.meter_version;
+	result meter.meter_version;
 BEGIN
-	SELECT v.* INTO found FROM meter.meter_version AS v
+	SELECT v.* INTO result FROM meter.meter_version AS v
 		WHERE v.organization_id = head.organization_id AND v.meter_id = head.id AND v.version = find_version.version;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'meter "%" has no version %', head.key, coalesce(find_version.version::text, 'null')
 			USING ERRCODE = 'undefined_object';
 	END IF;
-	RETURN found;
+	RETURN result;
 END
 $function$;
 COMMENT ON FUNCTION meter.find_version(meter.meter, int) IS 'The meter''s version of that number. Errors: 42704 no such version. Source: internal.';
