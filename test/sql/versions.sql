@@ -166,13 +166,15 @@ ROLLBACK;
 SELECT v.version, pg_temp.t(r.effective_from) AS "from", pg_temp.t(r.effective_to) AS "to", r.known_from < r.known_to AS known, r.known_to = 'infinity' AS still
 FROM meter.version_range AS r JOIN meter.meter_version AS v USING (organization_id, version_id) JOIN meter.meter AS m ON m.id = v.meter_id
 WHERE m.organization_id = :org AND m.key = 'first' ORDER BY r.known_from, 1;
--- at every instant something changed, the ranges known then are without overlap or gap
-WITH instant AS (SELECT DISTINCT organization_id, known_from AS at FROM meter.version_range WHERE organization_id = :org)
-SELECT count(*) > 20 AS enough, bool_and(range_from = previous_to) AS gapless, bool_and(last OR range_from < range_to) AS in_order FROM (
-	SELECT r.effective_from AS range_from, r.effective_to AS range_to, lag(r.effective_to) OVER w AS previous_to, r.effective_to = 'infinity' AS last
-	FROM instant AS i JOIN meter.version_range AS r ON r.organization_id = i.organization_id AND r.known_from <= i.at AND i.at < r.known_to
-	JOIN meter.meter_version AS v ON v.version_id = r.version_id
-	WINDOW w AS (PARTITION BY i.at, v.meter_id ORDER BY r.effective_from)) AS known;
+-- at every instant something changed, the ranges known then are without overlap or gap up to infinity
+WITH instant AS (SELECT organization_id, known_from AS at FROM meter.version_range WHERE organization_id = :org
+	UNION SELECT organization_id, known_to FROM meter.version_range WHERE organization_id = :org AND known_to < 'infinity')
+SELECT count(*) > 20 AS enough, bool_and(gapless) AS gapless, bool_and(ends = 'infinity') AS to_the_end FROM (
+	SELECT bool_and(effective_from = previous) AS gapless, max(effective_to) AS ends FROM (
+		SELECT i.at, v.meter_id, r.effective_from, r.effective_to, lag(r.effective_to) OVER (PARTITION BY i.at, v.meter_id ORDER BY r.effective_from) AS previous
+		FROM instant AS i JOIN meter.version_range AS r ON r.organization_id = i.organization_id AND r.known_from <= i.at AND i.at < r.known_to
+		JOIN meter.meter_version AS v ON v.version_id = r.version_id) AS known
+	GROUP BY at, meter_id) AS one;
 -- a change of anything but the range is none
 SELECT count(*) AS before FROM meter.version_range WHERE organization_id = :org \gset
 UPDATE meter.meter_version SET created_by = created_by WHERE organization_id = :org;
