@@ -24,7 +24,11 @@ BEGIN ATOMIC
 		|| pg_catalog.jsonb_build_object('window',
 			'{"size": "month", "count": 1, "time_zone": "UTC", "anchor": null, "week_start": "monday"}'::jsonb
 			|| CASE WHEN pg_catalog.jsonb_typeof(definition -> 'window') = 'object'
-				THEN definition -> 'window' ELSE '{}' END);
+				THEN definition -> 'window' ELSE '{}' END)
+		|| CASE WHEN pg_catalog.jsonb_typeof(definition -> 'late_event_policy') = 'object'
+			THEN pg_catalog.jsonb_build_object('late_event_policy',
+				'{"mode": "revise", "grace": "1 hour", "max_future": null, "max_age": null}'::jsonb
+				|| pg_catalog.jsonb_strip_nulls(definition -> 'late_event_policy')) ELSE '{}' END;
 END;
 COMMENT ON FUNCTION meter.complete_definition(jsonb) IS 'A checked definition with every key it left out filled in. Source: internal.';
 

@@ -51,7 +51,7 @@ BEGIN
 	COMMENT ON TABLE meter.event IS 'Events as they were accepted, in pages of one type and one UTC hour; only ever appended to. Counting events anew adds a revision of their page. The view meter.events is the one to read.';
 	COMMENT ON COLUMN meter.event.organization_id IS 'The tenant.';
 	COMMENT ON COLUMN meter.event."time" IS 'Time of the first event on the page.';
-	COMMENT ON COLUMN meter.event.seq IS 'Arrival number of the first event on the page.';
+	COMMENT ON COLUMN meter.event.seq IS 'Arrival number of the first event on the page; a number of its own where that is a supplement.';
 	COMMENT ON COLUMN meter.event.received_at IS 'When they were accepted.';
 	COMMENT ON COLUMN meter.event.type IS 'CloudEvents type.';
 	COMMENT ON COLUMN meter.event.events IS 'The events (see meter.page_events).';
@@ -176,40 +176,57 @@ BEGIN
 
 	CREATE TABLE IF NOT EXISTS meter.rejected_event (
 		organization_id uuid NOT NULL,
-		rejection_id bigint NOT NULL DEFAULT nextval('meter.rejected_event_seq'),
+		rejection_id bigint NOT NULL,
+		first_id bigint NOT NULL,
 		received_at timestamptz NOT NULL,
 		meter_id uuid,
 		status text NOT NULL,
 		code text NOT NULL,
 		pointer text,
 		message text NOT NULL,
+		seq bigint,
+		"time" timestamptz,
+		tried_at timestamptz,
+		resolved_at timestamptz,
+		resolution text CHECK (resolution IN ('released', 'replayed')),
 		payload json NOT NULL,
 		PRIMARY KEY (organization_id, rejection_id)
 	);
+	CREATE INDEX IF NOT EXISTS rejected_event_open_idx ON meter.rejected_event (organization_id, first_id)
+		WHERE resolved_at IS NULL;
 	COMMENT ON TABLE meter.rejected_event IS 'Events that were not counted, kept whole. The view meter.rejected_events is the one to read.';
 	COMMENT ON COLUMN meter.rejected_event.organization_id IS 'The tenant.';
 	COMMENT ON COLUMN meter.rejected_event.rejection_id IS 'The rejection''s number.';
+	COMMENT ON COLUMN meter.rejected_event.first_id IS 'Number of the event''s first rejection: that row tells where the event is, and is locked by who tries any of them again.';
 	COMMENT ON COLUMN meter.rejected_event.received_at IS 'When it came.';
 	COMMENT ON COLUMN meter.rejected_event.meter_id IS 'The meter that rejected it; null where no meter came into it.';
-	COMMENT ON COLUMN meter.rejected_event.status IS 'rejected or conflict.';
+	COMMENT ON COLUMN meter.rejected_event.status IS 'rejected, conflict or quarantined.';
+	COMMENT ON COLUMN meter.rejected_event.seq IS 'The event''s arrival number, where its keys are claimed: other meters count it, or it is in quarantine.';
+	COMMENT ON COLUMN meter.rejected_event."time" IS 'On the event''s first rejection: where the event is stored; null where it is not.';
+	COMMENT ON COLUMN meter.rejected_event.tried_at IS 'When it was tried again last.';
+	COMMENT ON COLUMN meter.rejected_event.resolved_at IS 'When it was counted after all, or found to be nothing to count; null while it is open.';
+	COMMENT ON COLUMN meter.rejected_event.resolution IS 'What brought that about: released or replayed.';
 	COMMENT ON COLUMN meter.rejected_event.code IS 'Stable code of the reason.';
 	COMMENT ON COLUMN meter.rejected_event.pointer IS 'JSON pointer to the culprit.';
 	COMMENT ON COLUMN meter.rejected_event.message IS 'What was wrong and what was expected.';
 	COMMENT ON COLUMN meter.rejected_event.payload IS 'The whole event as it came.';
 
 	CREATE OR REPLACE VIEW meter.rejected_events WITH (security_invoker = true) AS
-		SELECT organization_id, rejection_id AS id, received_at, meter_id, status, code, pointer, message, payload
-		FROM meter.rejected_event;
-	COMMENT ON VIEW meter.rejected_events IS 'Events that were not counted, with the reason.';
+		SELECT organization_id, rejection_id AS id, received_at, meter_id, status, code, pointer, message, payload,
+			tried_at
+		FROM meter.rejected_event
+		WHERE resolved_at IS NULL;
+	COMMENT ON VIEW meter.rejected_events IS 'Events that are not counted, with the reason: rejected, in conflict with one that is counted, or in quarantine. meter.replay_rejected() tries again, meter.release_quarantine() counts what is in quarantine.';
 	COMMENT ON COLUMN meter.rejected_events.organization_id IS 'The tenant.';
 	COMMENT ON COLUMN meter.rejected_events.id IS 'The rejection''s number.';
 	COMMENT ON COLUMN meter.rejected_events.received_at IS 'When it came.';
 	COMMENT ON COLUMN meter.rejected_events.meter_id IS 'The meter that rejected it; null where no meter came into it.';
-	COMMENT ON COLUMN meter.rejected_events.status IS 'rejected or conflict.';
+	COMMENT ON COLUMN meter.rejected_events.status IS 'rejected, conflict or quarantined.';
 	COMMENT ON COLUMN meter.rejected_events.code IS 'Stable code of the reason.';
 	COMMENT ON COLUMN meter.rejected_events.pointer IS 'JSON pointer to the culprit.';
 	COMMENT ON COLUMN meter.rejected_events.message IS 'What was wrong and what was expected.';
 	COMMENT ON COLUMN meter.rejected_events.payload IS 'The whole event as it came.';
+	COMMENT ON COLUMN meter.rejected_events.tried_at IS 'When it was tried again last.';
 
 	CREATE OR REPLACE VIEW meter.events WITH (security_invoker = true) AS
 		SELECT p.organization_id, e.seq, e.original_time AS "time", p.received_at, p.type, e.source, e.id, e.subject,

@@ -77,6 +77,11 @@ extern bool meter_plan_read_window(MeterPlanCompiler *c, int node);
  * options, its value and its unique value are named so. */
 extern bool meter_plan_check_profile(MeterPlanCompiler *c, const char *value_key, const char *unique_key);
 
+/* ---- plan_late.c: events that come late ---- */
+
+extern MeterLatePolicy meter_plan_default_late(void);
+extern bool meter_plan_read_late(MeterPlanCompiler *c, int node);
+
 /* ---- plan_profiles.c: the other profiles ---- */
 
 extern bool meter_plan_read_profiles(MeterPlanCompiler *c, int node);

@@ -152,12 +152,6 @@ read_account_mapping(MeterPlanCompiler *c, int node)
 		meter_plan_read(c, node, "event_property", true, read_event_property);
 }
 
-static bool
-read_unsupported(MeterPlanCompiler *c, int node)
-{
-	return meter_plan_refuse(c, "NOT_SUPPORTED", "not supported yet");
-}
-
 static const struct
 {
 	const char *name;
@@ -186,7 +180,7 @@ static const struct
 	{"dimensions", read_dimensions},
 	{"account_mapping", read_account_mapping},
 	{"dedup_key_path", read_dedup_key_path},
-	{"late_event_policy", read_unsupported},
+	{"late_event_policy", meter_plan_read_late},
 	{"negative_allowed", read_negative_allowed},
 	{"unit_label", read_unit_label},
 	{"unit_currency_field", read_unit_currency_field}
@@ -226,6 +220,7 @@ meter_plan_compile(const MeterJson *doc, const MeterJson *inherited, MeterError 
 	plan->profiles = palloc0(sizeof(MeterProfile));
 	plan->nprofiles = 1;
 	plan->profiles[0].fraction = -1;
+	plan->late = meter_plan_default_late();
 	(void) meter_window_compile(doc, -1, &plan->profiles[0].window, err);
 	c.plan = plan;
 	c.profile = &plan->profiles[0];

@@ -69,6 +69,24 @@ typedef enum MeterMappingType
 	METER_MAPPING_ALIAS
 } MeterMappingType;
 
+/* What becomes of an event that comes after its window's end and grace. */
+typedef enum MeterLateMode
+{
+	METER_LATE_REVISE,			/* counted where it belongs */
+	METER_LATE_REJECT,
+	METER_LATE_NEXT_WINDOW,		/* counted in the window that is open */
+	METER_LATE_QUARANTINE		/* kept, and not counted until it is released */
+} MeterLateMode;
+
+/* All in microseconds; PG_INT64_MAX where there is no limit. */
+typedef struct MeterLatePolicy
+{
+	MeterLateMode mode;
+	int64		grace;
+	int64		max_future;		/* how far ahead of the clock an event may be */
+	int64		max_age;		/* how far behind */
+} MeterLatePolicy;
+
 typedef struct MeterPlan
 {
 	/* the definition */
@@ -88,6 +106,7 @@ typedef struct MeterPlan
 	MeterPath  *dedup_path;
 	int			ndimensions;
 	MeterDimension *dimensions;
+	MeterLatePolicy late;
 	bool		negative_allowed;
 	const char *unit_label;		/* or NULL */
 
@@ -103,8 +122,7 @@ typedef struct MeterPlan
  * Check the definition at the root of doc and compile it in the current memory
  * context; NULL and *err where it cannot work.  inherited is the object of the
  * organization's custom fields.  The plan copies what it needs.  Whether there
- * is the extension that approximate profiles need is not asked.  Error code
- * NOT_SUPPORTED marks what this version of meter cannot do.
+ * is the extension that approximate profiles need is not asked.
  */
 extern MeterPlan *meter_plan_compile(const MeterJson *doc, const MeterJson *inherited, MeterError *err);
 

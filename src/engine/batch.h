@@ -12,6 +12,9 @@
 typedef enum MeterStatus
 {
 	METER_STATUS_ACCEPTED,
+	METER_STATUS_LATE_REVISED,	/* counted in a window that was finalized */
+	METER_STATUS_LATE_NEXT_WINDOW,	/* counted in a later window */
+	METER_STATUS_LATE_QUARANTINED,	/* kept, and not counted until released */
 	METER_STATUS_DUPLICATE,
 	METER_STATUS_CONFLICT,
 	METER_STATUS_UNMATCHED,
@@ -24,9 +27,21 @@ typedef enum MeterOutcome
 	METER_OUTCOME_COUNTED,
 	METER_OUTCOME_FILTERED,
 	METER_OUTCOME_REJECTED,
+	METER_OUTCOME_QUARANTINED,	/* it would be counted, but came late */
 	METER_OUTCOME_DUPLICATE,	/* its own key was counted before */
 	METER_OUTCOME_CONFLICT		/* ... with another payload */
 } MeterOutcome;
+
+/* When an event came, as one meter's policy sees it. */
+typedef enum MeterTiming
+{
+	METER_TIMELY,
+	METER_MAYBE_LATE,			/* to be judged (late.c) */
+	METER_LATE,					/* counted where it belongs */
+	METER_LATE_FINALIZED,		/* ... and that window was finalized */
+	METER_LATE_MOVED,			/* counted in a later window */
+	METER_UNTIMELY				/* refused or quarantined for its time */
+} MeterTiming;
 
 typedef struct MeterContribution
 {
@@ -34,11 +49,13 @@ typedef struct MeterContribution
 	const MeterEntry *meter;
 	const MeterPlan *plan;
 	MeterOutcome outcome;
+	MeterTiming timing;
+	TimestampTz placement;		/* where it is counted */
 	int			series;			/* in the batch */
 	MeterText	dedup_key;		/* where the version has a dedup_key_path */
 	int			first_measure;	/* what its profiles count, in the batch */
 	int			nmeasures;
-	MeterError *error;			/* rejected */
+	MeterError *error;			/* rejected or quarantined */
 } MeterContribution;
 
 typedef struct MeterEvent
@@ -53,6 +70,7 @@ typedef struct MeterEvent
 	const MeterEntry *target;	/* the one meter it is aimed at, or NULL */
 	bool		time_given;
 	TimestampTz time;
+	TimestampTz main_time;		/* where its row is stored and counted */
 	int64		seq;
 	uint64		payload_hash;
 	int			first;			/* its contributions in the batch */
@@ -83,6 +101,9 @@ typedef struct MeterBatch
 	int			nseries;
 	int			series_size;
 	struct HTAB *series_index;
+	int			nmaybe_late;	/* contributions to be judged */
+	int			nmoved;			/* ... that are counted at another time */
+	int			nfinalized;		/* ... in windows that were finalized */
 	int			data;			/* node of the data of the event being read */
 } MeterBatch;
 
@@ -106,8 +127,12 @@ extern void meter_batch_claim_chained(MeterBatch *batch);
 /* What the outcomes at the meters that listen make of an event. */
 extern void meter_event_settle(const MeterBatch *batch, MeterEvent *event);
 
-/* Is the event to be stored, as things stand? */
-extern bool meter_event_stored(const MeterEvent *event);
+/* Does the event keep its keys, as things stand, so that it comes only once? */
+extern bool meter_event_keeps_keys(const MeterEvent *event);
+
+/* Is it to be stored?  One that is in quarantine is only if another meter left
+ * it out. */
+extern bool meter_event_stored(const MeterBatch *batch, const MeterEvent *event);
 
 /* An error that lives as long as the batch, made in its context. */
 extern MeterError *meter_batch_error(const MeterError *err);

@@ -5,7 +5,7 @@
  * Every meter has a contribution, whatever comes of it: counted by some of its
  * profiles, left out by the filters of all, or rejected.
  */
-#include "engine/batch.h"
+#include "engine/late.h"
 
 #include "utils/hsearch.h"
 
@@ -127,6 +127,7 @@ measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter, const 
 	c->event = event_number;
 	c->meter = meter;
 	c->plan = plan;
+	c->placement = event->time;
 	c->series = shared_series(batch, event, plan);
 	c->first_measure = batch->nmeasures;
 	verdict = meter_measure_check(plan, &input, &err) &&
@@ -147,6 +148,11 @@ measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter, const 
 			c->outcome = METER_OUTCOME_COUNTED;
 			if (c->series < 0)
 				c->series = add_series(batch, &series);
+			if (meter_late_suspect(plan, batch->received_at, event->time))
+			{
+				c->timing = METER_MAYBE_LATE;
+				batch->nmaybe_late++;
+			}
 			break;
 		case METER_FILTERED:
 			c->outcome = METER_OUTCOME_FILTERED;

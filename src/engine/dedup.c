@@ -17,49 +17,105 @@ meter_batch_error(const MeterError *err)
 	return memcpy(palloc(sizeof(MeterError)), err, sizeof(MeterError));
 }
 
+/* Does the event keep its keys, as things stand? */
+bool
+meter_event_keeps_keys(const MeterEvent *event)
+{
+	return event->status <= METER_STATUS_LATE_QUARANTINED || event->status == METER_STATUS_UNMATCHED;
+}
+
 /* Is the event to be stored, as things stand? */
 bool
-meter_event_stored(const MeterEvent *event)
+meter_event_stored(const MeterBatch *batch, const MeterEvent *event)
 {
-	return event->status == METER_STATUS_ACCEPTED || event->status == METER_STATUS_UNMATCHED;
+	if (event->status != METER_STATUS_LATE_QUARANTINED)
+		return meter_event_keeps_keys(event);
+	for (int c = event->first; c < event->first + event->ncontributions; c++)
+	{
+		if (batch->contributions[c].outcome == METER_OUTCOME_FILTERED)
+			return true;
+	}
+	return false;
+}
+
+/* What the meters that listen made of an event, in numbers. */
+typedef struct Tally
+{
+	int			outcomes[METER_OUTCOME_CONFLICT + 1];
+	int			counted[METER_UNTIMELY + 1];	/* by timing */
+} Tally;
+
+static MeterStatus
+tallied_status(const MeterEvent *event, const Tally *tally)
+{
+	const int  *outcomes = tally->outcomes;
+
+	if (event->ncontributions == 0)
+		return METER_STATUS_UNMATCHED;
+	if (outcomes[METER_OUTCOME_COUNTED] > 0)
+	{
+		if (tally->counted[METER_TIMELY] + tally->counted[METER_MAYBE_LATE] > 0)
+			return METER_STATUS_ACCEPTED;
+		if (tally->counted[METER_LATE_MOVED] > 0)
+			return METER_STATUS_LATE_NEXT_WINDOW;
+		return tally->counted[METER_LATE_FINALIZED] > 0 ?
+			METER_STATUS_LATE_REVISED : METER_STATUS_ACCEPTED;
+	}
+	/* before all refusals: the event is kept, so its keys are */
+	if (outcomes[METER_OUTCOME_QUARANTINED] > 0)
+		return METER_STATUS_LATE_QUARANTINED;
+	if (outcomes[METER_OUTCOME_CONFLICT] > 0)
+		return METER_STATUS_CONFLICT;
+	if (outcomes[METER_OUTCOME_REJECTED] > 0)
+		return METER_STATUS_REJECTED;
+	return outcomes[METER_OUTCOME_DUPLICATE] > 0 ? METER_STATUS_DUPLICATE : METER_STATUS_ACCEPTED;
+}
+
+/* Some meters count the event, and others do not. */
+static MeterError *
+partial(const MeterBatch *batch, int refused, int all)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+	MeterError	err;
+	MeterError *result;
+
+	meter_error_set(&err, "PARTIAL", "not counted by %d of %d meters", refused, all);
+	result = meter_batch_error(&err);
+	MemoryContextSwitchTo(old);
+	return result;
 }
 
 /* What the outcomes at the meters that listen make of an event. */
 void
 meter_event_settle(const MeterBatch *batch, MeterEvent *event)
 {
-	int			outcomes[METER_OUTCOME_CONFLICT + 1] = {0};
+	/* whose word the event's error is, where several have one */
+	static const int weight[METER_OUTCOME_CONFLICT + 1] = {
+		[METER_OUTCOME_REJECTED] = 1, [METER_OUTCOME_CONFLICT] = 2, [METER_OUTCOME_QUARANTINED] = 3
+	};
+	Tally		tally = {0};
+	int			most = 0;
 	int			refused;
 
 	event->error = NULL;
-	for (int c = event->first; c < event->first + event->ncontributions; c++)
+	for (int i = event->first; i < event->first + event->ncontributions; i++)
 	{
-		outcomes[batch->contributions[c].outcome]++;
-		if (event->error == NULL || batch->contributions[c].outcome == METER_OUTCOME_CONFLICT)
-			event->error = batch->contributions[c].error;
-	}
-	refused = outcomes[METER_OUTCOME_REJECTED] + outcomes[METER_OUTCOME_CONFLICT];
-	if (event->ncontributions == 0)
-		event->status = METER_STATUS_UNMATCHED;
-	else if (outcomes[METER_OUTCOME_COUNTED] > 0)
-		event->status = METER_STATUS_ACCEPTED;
-	else if (outcomes[METER_OUTCOME_CONFLICT] > 0)
-		event->status = METER_STATUS_CONFLICT;
-	else if (outcomes[METER_OUTCOME_REJECTED] > 0)
-		event->status = METER_STATUS_REJECTED;
-	else if (outcomes[METER_OUTCOME_DUPLICATE] > 0)
-		event->status = METER_STATUS_DUPLICATE;
-	else
-		event->status = METER_STATUS_ACCEPTED;
-	if (event->status == METER_STATUS_ACCEPTED && refused > 0)
-	{
-		MemoryContext old = MemoryContextSwitchTo(batch->context);
-		MeterError	err;
+		const MeterContribution *c = &batch->contributions[i];
 
-		meter_error_set(&err, "PARTIAL", "not counted by %d of %d meters", refused, event->ncontributions);
-		event->error = meter_batch_error(&err);
-		MemoryContextSwitchTo(old);
+		tally.outcomes[c->outcome]++;
+		if (c->outcome == METER_OUTCOME_COUNTED)
+			tally.counted[c->timing]++;
+		if (weight[c->outcome] > most)
+		{
+			most = weight[c->outcome];
+			event->error = c->error;
+		}
 	}
+	refused = tally.outcomes[METER_OUTCOME_REJECTED] + tally.outcomes[METER_OUTCOME_CONFLICT] +
+		tally.outcomes[METER_OUTCOME_QUARANTINED];
+	event->status = tallied_status(event, &tally);
+	if (tally.outcomes[METER_OUTCOME_COUNTED] > 0 && refused > 0)
+		event->error = partial(batch, refused, event->ncontributions);
 }
 
 /* The envelope's key: type, source and id, which hold no control characters. */
@@ -117,7 +173,7 @@ list_envelope(KeyList *list, const MeterBatch *batch, int number)
 
 	list->keys[list->n] = (MeterKey) {
 		.key = envelope_key(event), .payload_hash = event->payload_hash,
-			.time = event->time, .seq = event->seq
+			.time = event->main_time, .seq = event->seq
 	};
 	list->owners[list->n++] = number;
 }
@@ -130,7 +186,7 @@ list_meter_key(KeyList *list, const MeterBatch *batch, int number)
 
 	list->keys[list->n] = (MeterKey) {
 		.space = c->meter->meter_no, .key = c->dedup_key,
-			.payload_hash = event->payload_hash, .time = event->time, .seq = event->seq
+			.payload_hash = event->payload_hash, .time = event->main_time, .seq = event->seq
 	};
 	list->owners[list->n++] = number;
 }
@@ -209,7 +265,8 @@ list_meter_keys(const MeterBatch *batch)
 	{
 		const MeterContribution *c = &batch->contributions[i];
 
-		if (c->plan->dedup_path && c->outcome == METER_OUTCOME_COUNTED &&
+		if (c->plan->dedup_path &&
+			(c->outcome == METER_OUTCOME_COUNTED || c->outcome == METER_OUTCOME_QUARANTINED) &&
 			!batch->events[c->event].settled)
 			list_meter_key(&list, batch, i);
 	}
@@ -218,8 +275,8 @@ list_meter_keys(const MeterBatch *batch)
 
 /*
  * Claim the keys of meters with a dedup_key_path for the events that are new.
- * An event that nobody counts then is not stored: give its envelope's key back,
- * so that it can be sent again when it is mended.
+ * An event that nobody counts or keeps then gives its envelope's key back, so
+ * that it can be sent again when it is mended.
  */
 static void
 claim_meter_keys(MeterBatch *batch, const KeyList *envelopes)
@@ -238,7 +295,7 @@ claim_meter_keys(MeterBatch *batch, const KeyList *envelopes)
 	{
 		const MeterEvent *event = &batch->events[envelopes->owners[i]];
 
-		if (envelopes->keys[i].state == METER_KEY_NEW && !meter_event_stored(event))
+		if (envelopes->keys[i].state == METER_KEY_NEW && !meter_event_keeps_keys(event))
 			list_envelope(&released, batch, envelopes->owners[i]);
 	}
 	if (released.n == 0)
@@ -247,7 +304,7 @@ claim_meter_keys(MeterBatch *batch, const KeyList *envelopes)
 	reopen_duplicates(batch, &released);
 }
 
-/* Claim what is open: the envelopes' keys of all that would be stored, then the
+/* Claim what is open: the envelopes' keys of all that would keep them, then the
  * meters'. */
 static void
 claim_open(MeterBatch *batch)
@@ -258,7 +315,7 @@ claim_open(MeterBatch *batch)
 	{
 		const MeterEvent *event = &batch->events[i];
 
-		if (event->id.data && !event->settled && meter_event_stored(event))
+		if (event->id.data && !event->settled && meter_event_keeps_keys(event))
 			list_envelope(&list, batch, i);
 	}
 	if (list.n > 0)
@@ -329,6 +386,30 @@ look_up_rejected(MeterBatch *batch)
 	}
 }
 
+/* So is one that a meter turned away for its time, where that meter had its key. */
+static void
+look_up_untimely(MeterBatch *batch)
+{
+	KeyList		list;
+
+	if (batch->nmaybe_late == 0)
+		return;
+	list = new_key_list(batch->nmaybe_late);
+	for (int i = 0; i < batch->ncontributions; i++)
+	{
+		const MeterContribution *c = &batch->contributions[i];
+
+		if (c->timing == METER_UNTIMELY && c->outcome == METER_OUTCOME_REJECTED && c->plan->dedup_path &&
+			!batch->events[c->event].by_envelope)
+			list_meter_key(&list, batch, i);
+	}
+	if (list.n > 0)
+	{
+		meter_key_look_up(&batch->organization, list.keys, list.n, false);
+		settle_meter_keys(batch, &list);
+	}
+}
+
 /* An event that came before counts nowhere and is refused by nobody. */
 static void
 drop_duplicates(MeterBatch *batch)
@@ -360,5 +441,6 @@ meter_batch_dedup(MeterBatch *batch)
 {
 	claim_keys(batch);
 	look_up_rejected(batch);
+	look_up_untimely(batch);
 	drop_duplicates(batch);
 }

@@ -3,6 +3,7 @@
  *		Ingestion: the way of a batch of events through the engine.
  *
  *	  read		each event: envelope, who listens, what it is to each of them
+ *	  judge		what may have come late (late.h)
  *	  claim		envelope keys; then, for events that are new, the keys of
  *				meters with a dedup_key_path
  *	  number	the series of what is counted
@@ -22,6 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "engine/late.h"
 #include "engine/locks.h"
 #include "engine/spi.h"
 
@@ -34,6 +36,7 @@ struct MeterIngest
 {
 	MeterBatch	batch;
 	const MeterOrganization *organization;
+	MeterLateMemory late;
 	MeterIngestEmit emit;
 	void	   *arg;
 	int			ordinal;
@@ -45,7 +48,11 @@ const char *
 meter_status_name(MeterStatus status)
 {
 	static const char *const names[] = {
-		"accepted", "duplicate", "conflict", "unmatched", "rejected"
+		[METER_STATUS_ACCEPTED] = "accepted", [METER_STATUS_LATE_REVISED] = "late_revised",
+		[METER_STATUS_LATE_NEXT_WINDOW] = "late_next_window",
+		[METER_STATUS_LATE_QUARANTINED] = "late_quarantined",
+		[METER_STATUS_DUPLICATE] = "duplicate", [METER_STATUS_CONFLICT] = "conflict",
+		[METER_STATUS_UNMATCHED] = "unmatched", [METER_STATUS_REJECTED] = "rejected"
 	};
 
 	return names[status];
@@ -69,6 +76,7 @@ reset_batch(MeterIngest *ingest)
 	batch->series = NULL;
 	batch->nseries = batch->series_size = 0;
 	batch->series_index = NULL;
+	batch->nmaybe_late = batch->nmoved = batch->nfinalized = 0;
 	ingest->bytes = 0;
 }
 
@@ -95,6 +103,7 @@ meter_ingest_begin(const pg_uuid_t *organization, MeterIngestEmit emit, void *ar
 						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(organization))))));
 	ingest->emit = emit;
 	ingest->arg = arg;
+	ingest->late.context = CurrentMemoryContext;
 	ingest->batch.organization = *organization;
 	ingest->batch.received_at = GetCurrentTimestamp();
 	ingest->batch.context = AllocSetContextCreate(CurrentMemoryContext, "meter batch",
@@ -125,6 +134,7 @@ meter_ingest_add(MeterIngest *ingest, MeterText text)
 	if (meter_envelope_read(batch, event, &err))
 	{
 		event->seq = meter_event_next_seq();
+		event->main_time = event->time;
 		meter_batch_measure(batch, batch->nevents - 1);
 	}
 	else
@@ -144,9 +154,9 @@ meter_ingest_add(MeterIngest *ingest, MeterText text)
 	return used;
 }
 
-/* The versions that counted an event, as an array literal. */
+/* The versions that counted an event at a time, as an array literal. */
 static MeterText
-counted_versions(const MeterBatch *batch, const MeterEvent *event)
+counted_versions(const MeterBatch *batch, const MeterEvent *event, TimestampTz time)
 {
 	char	   *text = palloc(event->ncontributions * 12 + 3);
 	char	   *p = text;
@@ -156,7 +166,7 @@ counted_versions(const MeterBatch *batch, const MeterEvent *event)
 	{
 		const MeterContribution *c = &batch->contributions[i];
 
-		if (c->outcome != METER_OUTCOME_COUNTED)
+		if (c->outcome != METER_OUTCOME_COUNTED || c->placement != time)
 			continue;
 		if (p[-1] != '{')
 			*p++ = ',';
@@ -166,25 +176,72 @@ counted_versions(const MeterBatch *batch, const MeterEvent *event)
 	return (MeterText) {text, p - text};
 }
 
+/* The row of an event at one of the times it is counted at. */
+static MeterEventRow
+event_row(const MeterBatch *batch, const MeterEvent *event, TimestampTz time)
+{
+	return (MeterEventRow) {
+		.time = time, .original_time = event->time, .seq = event->seq,
+			.supplement = time != event->main_time, .type = event->type,
+			.source = event->source, .id = event->id, .subject = event->subject,
+			.meter_id = event->target ? &event->target->id : NULL,
+			.versions = counted_versions(batch, event, time), .data = event->data
+	};
+}
+
+/* Is it the event's first contribution that is counted at that time? */
+static bool
+first_there(const MeterBatch *batch, const MeterEvent *event, int number)
+{
+	const MeterContribution *contributions = batch->contributions;
+
+	for (int i = event->first; i < number; i++)
+	{
+		if (contributions[i].outcome == METER_OUTCOME_COUNTED &&
+			contributions[i].placement == contributions[number].placement)
+			return false;
+	}
+	return true;
+}
+
+/* Store the rows of what is counted elsewhere than its event is; returns how
+ * many rows there are then. */
+static int
+add_supplements(const MeterBatch *batch, MeterEventRow *rows, int n)
+{
+	MeterPlacement *placements = palloc(batch->nmoved * sizeof(MeterPlacement));
+	int			before = n;
+
+	for (int i = 0; i < batch->ncontributions; i++)
+	{
+		const MeterContribution *c = &batch->contributions[i];
+		const MeterEvent *event = &batch->events[c->event];
+
+		if (c->outcome != METER_OUTCOME_COUNTED || c->placement == event->main_time ||
+			!first_there(batch, event, i))
+			continue;
+		placements[n - before] = (MeterPlacement) {event->seq, c->placement};
+		rows[n++] = event_row(batch, event, c->placement);
+	}
+	meter_placement_append(&batch->organization, placements, n - before);
+	return n;
+}
+
 static void
 append_events(MeterBatch *batch)
 {
-	MeterEventRow *rows = palloc(batch->nevents * sizeof(MeterEventRow));
+	MeterEventRow *rows = palloc((batch->nevents + batch->nmoved) * sizeof(MeterEventRow));
 	int			n = 0;
 
 	for (int i = 0; i < batch->nevents; i++)
 	{
 		const MeterEvent *event = &batch->events[i];
 
-		if (!meter_event_stored(event))
-			continue;
-		rows[n++] = (MeterEventRow) {
-			.time = event->time, .original_time = event->time, .seq = event->seq, .type = event->type,
-				.source = event->source, .id = event->id, .subject = event->subject,
-				.meter_id = event->target ? &event->target->id : NULL,
-				.versions = counted_versions(batch, event), .data = event->data
-		};
+		if (meter_event_stored(batch, event))
+			rows[n++] = event_row(batch, event, event->main_time);
 	}
+	if (batch->nmoved > 0)
+		n = add_supplements(batch, rows, n);
 	meter_event_append(&batch->organization, batch->received_at, rows, n);
 }
 
@@ -215,16 +272,39 @@ number_series(MeterBatch *batch)
 	meter_series_resolve(&batch->organization, used, n);
 }
 
-static MeterRejectedRow
-rejected_row(const MeterEvent *event, const MeterEntry *meter, const char *status, const MeterError *err)
+/* What the rejected store calls the outcome, or NULL where it is none of its. */
+static const char *
+rejected_status(MeterOutcome outcome)
 {
+	switch (outcome)
+	{
+		case METER_OUTCOME_REJECTED:
+			return "rejected";
+		case METER_OUTCOME_CONFLICT:
+			return "conflict";
+		case METER_OUTCOME_QUARANTINED:
+			return "quarantined";
+		default:
+			return NULL;
+	}
+}
+
+static MeterRejectedRow
+rejected_row(const MeterBatch *batch, const MeterEvent *event, const MeterEntry *meter, int64 first,
+			 const char *status, const MeterError *err)
+{
+	int64		id = meter_rejected_next_id();
+
 	return (MeterRejectedRow) {
-		.meter_id = meter ? &meter->id : NULL, .status = status, .code = err->code,
+		.rejection_id = id, .first_id = first ? first : id,
+			.seq = meter_event_keeps_keys(event) ? event->seq : 0,
+			.time = event->main_time, .stored = meter_event_stored(batch, event),
+			.meter_id = meter ? &meter->id : NULL, .status = status, .code = err->code,
 			.pointer = err->pointer, .message = err->message, .payload = event->raw
 	};
 }
 
-/* Keep whole what was not counted, once for each meter that rejected it. */
+/* Keep whole what was not counted, once for each meter that did not. */
 static void
 keep_rejections(MeterBatch *batch)
 {
@@ -235,33 +315,36 @@ keep_rejections(MeterBatch *batch)
 	for (int i = 0; i < batch->nevents; i++)
 	{
 		const MeterEvent *event = &batch->events[i];
-		bool		by_meter = false;
+		int64		first = 0;
 
 		for (int j = event->first; j < event->first + event->ncontributions; j++)
 		{
 			const MeterContribution *c = &batch->contributions[j];
+			const char *status = rejected_status(c->outcome);
 
-			if (c->outcome != METER_OUTCOME_REJECTED && c->outcome != METER_OUTCOME_CONFLICT)
+			if (status == NULL)
 				continue;
-			by_meter = true;
-			rows[n++] = rejected_row(event, c->meter, c->outcome == METER_OUTCOME_CONFLICT ?
-									 "conflict" : "rejected", c->error);
+			rows[n] = rejected_row(batch, event, c->meter, first, status, c->error);
+			first = rows[n++].first_id;
 		}
-		if (!by_meter && (event->status == METER_STATUS_REJECTED || event->status == METER_STATUS_CONFLICT))
-			rows[n++] = rejected_row(event, NULL, meter_status_name(event->status), event->error);
+		if (first == 0 && (event->status == METER_STATUS_REJECTED || event->status == METER_STATUS_CONFLICT))
+			rows[n++] = rejected_row(batch, event, NULL, 0, meter_status_name(event->status), event->error);
 	}
 	meter_rejected_append(&batch->organization, batch->received_at, rows, n);
 }
 
-/* Why an event is not counted by all who listen, or NULL. */
+/* Why an event is not counted by all who listen, or NULL; one that is in
+ * quarantine is not lost. */
 static const MeterError *
 refusal(const MeterBatch *batch, const MeterEvent *event)
 {
 	for (int i = event->first; i < event->first + event->ncontributions; i++)
 	{
+		const MeterContribution *c = &batch->contributions[i];
+
 		/* what a meter says is more than that there is one */
-		if (batch->contributions[i].error)
-			return batch->contributions[i].error;
+		if (c->error && c->outcome != METER_OUTCOME_QUARANTINED)
+			return c->error;
 	}
 	return event->status == METER_STATUS_REJECTED || event->status == METER_STATUS_CONFLICT ?
 		event->error : NULL;
@@ -293,7 +376,8 @@ process_single(MeterBatch *batch)
 	const MeterEvent *event = &batch->events[0];
 
 	if (batch->nevents != 1 || event->id.data == NULL ||
-		event->status != METER_STATUS_ACCEPTED || event->error)
+		event->status != METER_STATUS_ACCEPTED || event->error ||
+		batch->nmoved > 0 || batch->nfinalized > 0)
 		return false;
 	for (int i = 0; i < batch->ncontributions; i++)
 	{
@@ -320,6 +404,7 @@ process_batch(MeterIngest *ingest)
 
 	if (ingest->organization->require_known_subject)
 		meter_batch_require_known(batch);
+	meter_batch_judge_late(batch, &ingest->late);
 	if (!process_single(batch))
 	{
 		meter_batch_dedup(batch);
@@ -328,6 +413,7 @@ process_batch(MeterIngest *ingest)
 		number_series(batch);
 		append_events(batch);
 		meter_batch_roll_up(batch);
+		meter_batch_touch_closed(batch, "late");
 	}
 	keep_rejections(batch);
 

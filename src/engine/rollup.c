@@ -52,8 +52,7 @@ sort_items(const MeterBatch *batch, int *nitems)
 	for (int i = 0; i < batch->ncontributions; i++)
 	{
 		const MeterContribution *c = &batch->contributions[i];
-		TimestampTz time = batch->events[c->event].time;
-		int64		hour = meter_hour_of(time);
+		int64		hour = meter_hour_of(c->placement);
 
 		if (c->outcome != METER_OUTCOME_COUNTED)
 			continue;
@@ -63,7 +62,7 @@ sort_items(const MeterBatch *batch, int *nitems)
 					.hour = (int32) hour,
 					.version_id = c->plan->version_id,
 					.profile = batch->measures[m].profile,
-					.quarter = (time - hour * METER_HOUR) / METER_QUARTER,
+					.quarter = (c->placement - hour * METER_HOUR) / METER_QUARTER,
 					.contribution = i,
 					.measure = m
 			};
@@ -112,9 +111,8 @@ meter_batch_roll_up(MeterBatch *batch)
 			for (; i < nitems && same_cell(&items[i], cell); i++)
 			{
 				const MeterContribution *c = &batch->contributions[items[i].contribution];
-				const MeterEvent *event = &batch->events[c->event];
 				MeterSample sample = meter_measure_sample(profile, &batch->measures[items[i].measure],
-														  event->time, event->seq);
+														  c->placement, batch->events[c->event].seq);
 
 				meter_state_add(state, &sample);
 			}

@@ -86,6 +86,15 @@ extern int64 meter_event_next_seq(void);
 extern void meter_event_append(const pg_uuid_t *organization, TimestampTz received_at,
 							   const MeterEventRow *rows, int n);
 
+/* Note where events are counted besides where they are stored. */
+typedef struct MeterPlacement
+{
+	int64		seq;
+	TimestampTz time;
+} MeterPlacement;
+
+extern void meter_placement_append(const pg_uuid_t *organization, const MeterPlacement *placements, int n);
+
 typedef struct MeterInterval
 {
 	TimestampTz from;			/* half-open */
@@ -168,8 +177,18 @@ extern void meter_rollup_scan(const pg_uuid_t *organization, const int64 *series
 
 /* ---- rejected events ---- */
 
+/*
+ * A row is what one meter (or none) made of an event.  The first of an event's
+ * rows also says where the event is stored, and who locks that row has the
+ * event's other rows to himself.
+ */
 typedef struct MeterRejectedRow
 {
+	int64		rejection_id;
+	int64		first_id;		/* of the event's first row */
+	int64		seq;			/* the event's where it keeps its keys, else 0 */
+	TimestampTz time;			/* first row: where the event is stored */
+	bool		stored;			/* ... if it is */
 	const pg_uuid_t *meter_id;	/* NULL: no meter came into it */
 	const char *status;
 	const char *code;
@@ -178,6 +197,7 @@ typedef struct MeterRejectedRow
 	MeterText	payload;		/* JSON text */
 } MeterRejectedRow;
 
+extern int64 meter_rejected_next_id(void);
 extern void meter_rejected_append(const pg_uuid_t *organization, TimestampTz received_at,
 								  const MeterRejectedRow *rows, int n);
 

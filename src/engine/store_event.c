@@ -132,7 +132,8 @@ meter_event_append(const pg_uuid_t *organization, TimestampTz received_at,
 	for (int p = 0; p < npages; p++)
 	{
 		columns[p] = TimestampTzGetDatum(first[p]->time);
-		columns[npages + p] = Int64GetDatum(first[p]->seq);
+		/* a supplement may stand where its event does: the page needs a number of its own */
+		columns[npages + p] = Int64GetDatum(first[p]->supplement ? meter_event_next_seq() : first[p]->seq);
 		columns[2 * npages + p] = meter_spi_text(first[p]->type, &isnull);
 		columns[3 * npages + p] = meter_spi_text(pages[p], &isnull);
 	}

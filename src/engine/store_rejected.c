@@ -4,15 +4,26 @@
  */
 #include "engine/store.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/sequence.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "engine/spi.h"
 
 #define SLICE_BYTES (16 * 1024 * 1024)
+
+/* The number of one more rejection. */
+int64
+meter_rejected_next_id(void)
+{
+	meter_store_require();
+	return nextval_internal(get_relname_relid("rejected_event_seq", get_namespace_oid("meter", false)), true);
+}
 
 /* A column of texts from C strings, NULL allowed. */
 static Datum
@@ -28,10 +39,11 @@ append_slice(const pg_uuid_t *organization, TimestampTz received_at,
 {
 	static MeterInsert insert = {
 		.table = "meter.rejected_event", .tail = "",
-		.nfixed = 2, .ncolumns = 8, .columns = {
+		.nfixed = 2, .ncolumns = 12, .columns = {
 			{"organization_id", UUIDOID}, {"received_at", TIMESTAMPTZOID}, {"meter_id", UUIDOID},
 			{"status", TEXTOID}, {"code", TEXTOID}, {"pointer", TEXTOID}, {"message", TEXTOID},
-			{"payload", JSONOID}
+			{"payload", JSONOID}, {"rejection_id", INT8OID}, {"first_id", INT8OID},
+			{"seq", INT8OID}, {"time", TIMESTAMPTZOID}
 		}
 	};
 	const int	nvarying = insert.ncolumns - insert.nfixed;
@@ -55,6 +67,12 @@ append_slice(const pg_uuid_t *organization, TimestampTz received_at,
 		columns[3 * n + i] = cstring_datum(rows[i].pointer, &nulls[3 * n + i]);
 		columns[4 * n + i] = cstring_datum(rows[i].message, &nulls[4 * n + i]);
 		columns[5 * n + i] = meter_spi_text(rows[i].payload, &nulls[5 * n + i]);
+		columns[6 * n + i] = Int64GetDatum(rows[i].rejection_id);
+		columns[7 * n + i] = Int64GetDatum(rows[i].first_id);
+		columns[8 * n + i] = Int64GetDatum(rows[i].seq);
+		nulls[8 * n + i] = rows[i].seq == 0;
+		columns[9 * n + i] = TimestampTzGetDatum(rows[i].time);
+		nulls[9 * n + i] = !rows[i].stored || rows[i].first_id != rows[i].rejection_id;
 	}
 	fixed[0] = UUIDPGetDatum(organization);
 	fixed[1] = TimestampTzGetDatum(received_at);

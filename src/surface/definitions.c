@@ -29,9 +29,7 @@ meter_check_definition(PG_FUNCTION_ARGS)
 										  parse_jsonb(PG_GETARG_JSONB_P(1), "invalid custom fields"), &err);
 
 	if (plan == NULL)
-		meter_error_throw(&err, strcmp(err.code, "NOT_SUPPORTED") == 0 ?
-						  ERRCODE_FEATURE_NOT_SUPPORTED : ERRCODE_INVALID_PARAMETER_VALUE,
-						  "invalid meter definition");
+		meter_error_throw(&err, ERRCODE_INVALID_PARAMETER_VALUE, "invalid meter definition");
 	for (int p = 0; p < plan->nprofiles; p++)
 	{
 		if (plan->profiles[p].approximate)

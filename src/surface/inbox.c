@@ -99,7 +99,8 @@ count_event(void *arg, const MeterEvent *event)
 {
 	if (tally.total++ == 0)
 		tally.level = GetCurrentTransactionNestLevel();
-	if (event->status == METER_STATUS_REJECTED || event->status == METER_STATUS_CONFLICT)
+	if (event->status == METER_STATUS_REJECTED || event->status == METER_STATUS_CONFLICT ||
+		event->status == METER_STATUS_LATE_QUARANTINED)
 		tally.refused++;
 }
 

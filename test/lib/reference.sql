@@ -38,7 +38,7 @@ INSERT INTO definition_key (key, meaning) VALUES
 	('description', 'Text for people.'),
 	('function_options', '`{"mode": "delta"}` or `"gauge"` for `weighted_sum`, `{"percentile": 0.95}` for `percentile`, `{"expression": "…"}` for `custom`, `{"approximate": true}` for `unique_count`: [definition.md](definition.md#function_options).'),
 	('event_schema', 'JSON Schema (draft 2020-12 or 7) that each event''s data must satisfy: [definition.md](definition.md#event_schema).'),
-	('late_event_policy', 'What happens to events that come after their window has closed.'),
+	('late_event_policy', '`{"mode": …, "grace": …, "max_future": …, "max_age": …}`, what happens to events that come late (`revise`, an hour after their window): [definition.md](definition.md#late_event_policy).'),
 	('data_fields', 'Typed fields of the event, 1 to 15: `[{"category": …, "code": …, "name": …, "unit": …}]`: [definition.md](definition.md#data_fields).'),
 	('derived_fields', 'Fields calculated from others, at most 15: the same with a `calculation`: [definition.md](definition.md#derived_fields).'),
 	('profiles', 'Further aggregations of the same meter, at most 32: [definition.md](definition.md#profiles).'),

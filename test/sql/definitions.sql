@@ -63,13 +63,6 @@ SELECT meter.create_meter(NULL, '{}'), meter.create_meter(:org, NULL);
 SELECT meter.create_meter(:org, NULL);
 
 --
--- What is not supported yet is refused as such, never ignored
---
-SELECT key, pg_temp.refusal(jsonb_build_object(key, value::jsonb)) FROM (VALUES
-	('late_event_policy', '{"mode": "reject"}')
-) AS v (key, value);
-
---
 -- Bad values, key by key
 --
 SELECT keys, pg_temp.refusal(keys::jsonb) FROM unnest(ARRAY[
@@ -111,7 +104,7 @@ SELECT meter_key, version, status, function, value_field, filter_tree IS NOT NUL
 FROM meter.meter_versions WHERE organization_id = :org AND meter_key = 'tokens' ORDER BY version;
 SELECT patch, pg_temp.attempt(format('SELECT meter.update_meter(%L, ''tokens'', %L)', :org, patch)) FROM unnest(ARRAY[
 	'{"version": 2, "name": "Late"}', '{"version": "3"}', '{"version": null, "metric_key": "llm.call", "key": "tokens"}', '{"key": "other"}', '{"metric_key": "other"}', '{"key": null}',
-	'{"function": null}', '{"value_field": null}', '{"value_field": "$..a"}', '{"nonsense": 1}', '{"dimensions": {"m": 1}}', '{"late_event_policy": {}}',
+	'{"function": null}', '{"value_field": null}', '{"value_field": "$..a"}', '{"nonsense": 1}', '{"dimensions": {"m": 1}}', '{"late_event_policy": []}',
 	'{"effective_at": "2000-01-01T00:00:00Z"}', '{"effective_at": "2000-01-01"}', '{"save_as_draft": 1}', '{"reprocess": "yes"}', '{"save_as_draft": true, "reprocess": true}',
 	'{"save_as_draft": true, "effective_at": "2030-01-01T00:00:00Z"}', '{"save_as_draft": false, "reprocess": false, "effective_at": null}', '[]', 'null'
 ]) AS patch;
