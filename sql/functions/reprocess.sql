@@ -22,7 +22,7 @@ BEGIN
 	END IF;
 	INSERT INTO meter.reprocess_job (organization_id, meter_id, period_from, period_to, open_only, reason, created_by)
 		VALUES (enter_reprocess_job.organization_id, enter_reprocess_job.meter_id, enter_reprocess_job.period_from,
-			enter_reprocess_job.period_to, enter_reprocess_job.open_only, enter_reprocess_job.reason, current_user)
+			enter_reprocess_job.period_to, enter_reprocess_job.open_only, enter_reprocess_job.reason, meter.current_actor())
 		RETURNING job_id INTO entered;
 	RETURN entered;
 END

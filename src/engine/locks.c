@@ -35,6 +35,13 @@ meter_lock_definitions_shared(const pg_uuid_t *organization)
 	LockDatabaseObject(lock_class(), lock_object(organization), DEFINITIONS, ShareLock);
 }
 
+/* Let the ingestion under way end, and no other begin. */
+void
+meter_lock_definitions_exclusive(const pg_uuid_t *organization)
+{
+	LockDatabaseObject(lock_class(), lock_object(organization), DEFINITIONS, ExclusiveLock);
+}
+
 /* Wait for who holds it now; see locks.h. */
 void
 meter_lock_definitions_wait(const pg_uuid_t *organization)
@@ -99,6 +106,6 @@ PG_FUNCTION_INFO_V1(meter_lock_definitions);
 Datum
 meter_lock_definitions(PG_FUNCTION_ARGS)
 {
-	LockDatabaseObject(lock_class(), lock_object(PG_GETARG_UUID_P(0)), DEFINITIONS, ExclusiveLock);
+	meter_lock_definitions_exclusive(PG_GETARG_UUID_P(0));
 	PG_RETURN_VOID();
 }

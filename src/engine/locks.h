@@ -28,6 +28,7 @@
 #include "utils/uuid.h"
 
 extern void meter_lock_definitions_shared(const pg_uuid_t *organization);
+extern void meter_lock_definitions_exclusive(const pg_uuid_t *organization);
 
 /* Wait for whoever holds the definitions lock now, without keeping others from
  * taking it. */

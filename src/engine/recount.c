@@ -231,15 +231,14 @@ choose_plan(const MeterRecount *recount, Row *row)
 	const MeterPlan *counted = row->counted_by ? find_plan(recount->meter, row->counted_by) : NULL;
 	const MeterPlan *due = meter_entry_version(recount->meter, row->event.original_time);
 
-	if (recount->mode == METER_REPROCESS_FOLD ||
-		(recount->mode == METER_REPROCESS_OPEN && (counted || due) &&
-		 is_finalized(recount, counted ? counted : due, &row->event)))
-	{
-		row->kept = true;
-		row->left = counted == NULL;
-		return counted;
-	}
-	return due;
+	/* a version that was taken back before its time can count no more */
+	if (counted == NULL && (row->counted_by || due == NULL))
+		return due;
+	row->kept = recount->mode == METER_REPROCESS_FOLD ||
+		(recount->mode == METER_REPROCESS_OPEN &&
+		 is_finalized(recount, counted ? counted : due, &row->event));
+	row->left = row->kept && counted == NULL;
+	return row->kept ? counted : due;
 }
 
 /* Take a row into the batch and measure it. */

@@ -142,8 +142,6 @@ recount_hours(MeterRecount *recount, const Hours *hours, int32 from, int32 to)
 static void
 begin_recount(MeterRecount *recount, const MeterReprocess *reprocess)
 {
-	const char *type;
-
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
@@ -165,8 +163,7 @@ begin_recount(MeterRecount *recount, const MeterReprocess *reprocess)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("meter \"%s\" is archived", reprocess->meter)));
-	type = recount->meter->versions[0]->metric_key;
-	recount->type = (MeterText) {type, strlen(type)};
+	recount->type = (MeterText) {recount->meter->metric_key, strlen(recount->meter->metric_key)};
 	recount->now = GetCurrentTimestamp();
 	recount->horizon = reprocess->mode == METER_REPROCESS_OPEN ?
 		meter_closing_horizon(&reprocess->organization, recount->meter) : DT_NOBEGIN;

@@ -19,6 +19,7 @@
 
 #include "engine/closing.h"
 #include "engine/event_page.h"
+#include "engine/locks.h"
 #include "engine/spi.h"
 #include "values/timestamp.h"
 
@@ -133,6 +134,8 @@ meter_reprocess_published(const pg_uuid_t *organization, const pg_uuid_t *meter_
 	if (!OidIsValid(get_relname_relid("event", get_namespace_oid("meter", false))) ||
 		!find_meter(organization, meter_id, &key, &type))
 		return "none";
+	/* who changes versions holds it already; who makes a meter does not */
+	meter_lock_definitions_exclusive(organization);
 	PushActiveSnapshot(GetLatestSnapshot());
 	meter_event_pages(organization, (MeterText) {type, strlen(type)},
 					  (MeterInterval) {meter_hour_of(from) * METER_HOUR, Min(times.to, METER_TIMESTAMP_END)},
