@@ -211,6 +211,74 @@ BEGIN
 	COMMENT ON COLUMN meter.rejected_event.message IS 'What was wrong and what was expected.';
 	COMMENT ON COLUMN meter.rejected_event.payload IS 'The whole event as it came.';
 
+	CREATE SEQUENCE IF NOT EXISTS meter.reprocess_job_seq;
+	COMMENT ON SEQUENCE meter.reprocess_job_seq IS 'Numbers of jobs that count events anew.';
+
+	CREATE TABLE IF NOT EXISTS meter.reprocess_job (
+		organization_id uuid NOT NULL,
+		job_id bigint NOT NULL DEFAULT nextval('meter.reprocess_job_seq'),
+		meter_id uuid NOT NULL,
+		period_from timestamptz NOT NULL,
+		period_to timestamptz NOT NULL,
+		open_only boolean NOT NULL,
+		reason text NOT NULL,
+		state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'running', 'done', 'failed')),
+		hour_from timestamptz,
+		hour_to timestamptz,
+		"position" timestamptz,
+		events_done bigint NOT NULL DEFAULT 0,
+		created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+		created_by text NOT NULL,
+		started_at timestamptz,
+		updated_at timestamptz,
+		finished_at timestamptz,
+		error text,
+		PRIMARY KEY (organization_id, job_id)
+	);
+	CREATE INDEX IF NOT EXISTS reprocess_job_open_idx ON meter.reprocess_job (job_id) WHERE state IN ('pending', 'running');
+	COMMENT ON TABLE meter.reprocess_job IS 'Jobs that count events anew. The view meter.stat_progress shows how far they are.';
+	COMMENT ON COLUMN meter.reprocess_job.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.reprocess_job.job_id IS 'The job''s number.';
+	COMMENT ON COLUMN meter.reprocess_job.meter_id IS 'The meter whose usage is counted anew.';
+	COMMENT ON COLUMN meter.reprocess_job.period_from IS 'Start of the times that were asked for.';
+	COMMENT ON COLUMN meter.reprocess_job.period_to IS 'End (exclusive) of them.';
+	COMMENT ON COLUMN meter.reprocess_job.open_only IS 'Whether events of finalized windows stay as they are.';
+	COMMENT ON COLUMN meter.reprocess_job.reason IS 'Why; revisions of closed windows give it.';
+	COMMENT ON COLUMN meter.reprocess_job.state IS 'pending, running (or abandoned, where no session is at it), done or failed.';
+	COMMENT ON COLUMN meter.reprocess_job.hour_from IS 'The first hour of these times that the store holds; null before it started.';
+	COMMENT ON COLUMN meter.reprocess_job.hour_to IS 'The end of the last one.';
+	COMMENT ON COLUMN meter.reprocess_job."position" IS 'The hours before it are done.';
+	COMMENT ON COLUMN meter.reprocess_job.events_done IS 'How many events were looked at.';
+	COMMENT ON COLUMN meter.reprocess_job.created_at IS 'When it was entered.';
+	COMMENT ON COLUMN meter.reprocess_job.created_by IS 'By whom.';
+	COMMENT ON COLUMN meter.reprocess_job.started_at IS 'When it was begun.';
+	COMMENT ON COLUMN meter.reprocess_job.updated_at IS 'When the last hours were done.';
+	COMMENT ON COLUMN meter.reprocess_job.finished_at IS 'When it was done, or failed.';
+	COMMENT ON COLUMN meter.reprocess_job.error IS 'What made it fail.';
+
+	CREATE OR REPLACE VIEW meter.stat_progress WITH (security_invoker = true) AS
+		SELECT j.organization_id, 'reprocess'::text AS kind, j.job_id, m.key AS meter_key, j.period_from, j.period_to,
+			j."position", j.events_done,
+			CASE WHEN j.state = 'done' OR j.hour_from >= j.hour_to THEN 1
+				ELSE coalesce(round((extract(epoch FROM j."position" - j.hour_from)
+					/ extract(epoch FROM j.hour_to - j.hour_from))::numeric, 4), 0) END AS fraction,
+			j.state, j.started_at, j.updated_at
+		FROM meter.reprocess_job AS j
+		LEFT JOIN meter.meter AS m ON m.organization_id = j.organization_id AND m.id = j.meter_id;
+	COMMENT ON VIEW meter.stat_progress IS 'How far long work is.';
+	COMMENT ON COLUMN meter.stat_progress.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.stat_progress.kind IS 'What is done: reprocess.';
+	COMMENT ON COLUMN meter.stat_progress.job_id IS 'The job''s number.';
+	COMMENT ON COLUMN meter.stat_progress.meter_key IS 'The meter it is about.';
+	COMMENT ON COLUMN meter.stat_progress.period_from IS 'Start of the times it is about.';
+	COMMENT ON COLUMN meter.stat_progress.period_to IS 'End (exclusive) of them.';
+	COMMENT ON COLUMN meter.stat_progress."position" IS 'Up to where it is done.';
+	COMMENT ON COLUMN meter.stat_progress.events_done IS 'How many events were looked at.';
+	COMMENT ON COLUMN meter.stat_progress.fraction IS 'The part of the times that is done, 0 to 1.';
+	COMMENT ON COLUMN meter.stat_progress.state IS 'pending, running, done or failed.';
+	COMMENT ON COLUMN meter.stat_progress.started_at IS 'When it was begun.';
+	COMMENT ON COLUMN meter.stat_progress.updated_at IS 'When it last got further.';
+
 	CREATE OR REPLACE VIEW meter.rejected_events WITH (security_invoker = true) AS
 		SELECT organization_id, rejection_id AS id, received_at, meter_id, status, code, pointer, message, payload,
 			tried_at

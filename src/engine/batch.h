@@ -111,9 +111,20 @@ typedef struct MeterBatch
  * error where it is none. */
 extern bool meter_envelope_read(MeterBatch *batch, MeterEvent *event, MeterError *err);
 
+/*
+ * What tells a duplicate from a conflict: subject and data, and the time where
+ * it was given (a retry without one comes at another time).
+ */
+extern uint64 meter_envelope_payload_hash(const MeterBatch *batch, const MeterEvent *event);
+
 /* contribution.c: measure an event for whoever listens, and settle what can be
  * settled. */
 extern void meter_batch_measure(MeterBatch *batch, int event_number);
+
+/* Measure an event by one version of a meter: it is counted if one of its
+ * profiles counts it, rejected if one of them must reject it. */
+extern void meter_batch_measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter,
+									const MeterPlan *plan);
 
 /* Room for one more in an array that grows by doubling, from NULL. */
 extern void *meter_batch_grow(void *array, int used, int *size, Size item, int initial);
@@ -140,7 +151,15 @@ extern MeterError *meter_batch_error(const MeterError *err);
 /* known_subjects.c: reject, before keys are claimed, what is nobody's. */
 extern void meter_batch_require_known(MeterBatch *batch);
 
-/* rollup.c: merge the counted contributions into the rollup store. */
+/* ingest.c: number the series of what is counted; of the others they may not
+ * exist. */
+extern void meter_batch_number_series(MeterBatch *batch);
+
+/* rollup.c: what the counted contributions add to the rollups, sorted by series
+ * and hour, in the current memory context; returns how many. */
+extern int	meter_batch_deltas(const MeterBatch *batch, MeterRollupDelta **deltas);
+
+/* Merge the counted contributions into the rollup store. */
 extern void meter_batch_roll_up(MeterBatch *batch);
 
 #endif							/* METER_ENGINE_BATCH_H */

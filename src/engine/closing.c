@@ -19,3 +19,10 @@ meter_closing_touch(const pg_uuid_t *organization, const char *reason,
 					const MeterClosingTouch *touches, int n)
 {
 }
+
+/* Revise finalized windows of a range; see closing.h. */
+void
+meter_closing_touch_range(const pg_uuid_t *organization, const char *reason,
+						  const MeterEntry *meter, TimestampTz from, TimestampTz to)
+{
+}

@@ -107,10 +107,10 @@ shared_series(const MeterBatch *batch, const MeterEvent *event, const MeterPlan 
 	return -1;
 }
 
-/* What the event is to one meter that listens: it is counted if one of its
- * profiles counts it, rejected if one of them must reject it. */
-static void
-measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter, const MeterPlan *plan)
+/* What the event is to one meter that listens; see batch.h. */
+void
+meter_batch_measure_for(MeterBatch *batch, int event_number, const MeterEntry *meter,
+						const MeterPlan *plan)
 {
 	MeterEvent *event = &batch->events[event_number];
 	MeterInput	input = meter_measure_input(&batch->doc, batch->data, event->time, event->subject);
@@ -182,7 +182,7 @@ meter_batch_measure(MeterBatch *batch, int event_number)
 
 		if (plan == NULL || meter->archived || (event->target && event->target != meter))
 			continue;
-		measure_for(batch, event_number, meter, plan);
+		meter_batch_measure_for(batch, event_number, meter, plan);
 	}
 	for (int i = event->first; i < batch->ncontributions; i++)
 		keyed |= batch->contributions[i].plan->dedup_path != NULL;

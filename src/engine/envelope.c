@@ -88,12 +88,9 @@ read_target(MeterBatch *batch, MeterEvent *event, MeterError *err)
 	return true;
 }
 
-/*
- * What tells a duplicate from a conflict: subject and data, and the time where
- * it was given (a retry without one comes at another time).
- */
-static uint64
-payload_hash(const MeterBatch *batch, const MeterEvent *event)
+/* What tells a duplicate from a conflict; see batch.h. */
+uint64
+meter_envelope_payload_hash(const MeterBatch *batch, const MeterEvent *event)
 {
 	uint64		h = 0;
 
@@ -154,6 +151,6 @@ meter_envelope_read(MeterBatch *batch, MeterEvent *event, MeterError *err)
 
 		event->data = (MeterText) {doc->text + node->off - quote, node->len + 2 * quote};
 	}
-	event->payload_hash = payload_hash(batch, event);
+	event->payload_hash = meter_envelope_payload_hash(batch, event);
 	return true;
 }

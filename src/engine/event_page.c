@@ -138,6 +138,23 @@ meter_event_page_next(MeterEventCursor *cursor, MeterEventRow *row)
 			 errmsg("event page is damaged")));
 }
 
+/* The next of an event's versions; see event_page.h. */
+bool
+meter_event_next_version(MeterText *rest, int32 *version_id)
+{
+	const char *p = rest->data;
+	const char *end = p + rest->len;
+
+	while (p < end && (*p < '0' || *p > '9'))
+		p++;
+	if (p == end)
+		return false;
+	for (*version_id = 0; p < end && *p >= '0' && *p <= '9'; p++)
+		*version_id = *version_id * 10 + (*p - '0');
+	*rest = (MeterText) {p, end - p};
+	return true;
+}
+
 PG_FUNCTION_INFO_V1(meter_page_events);
 
 /* meter.page_events(bytea): the events of a page as rows. */

@@ -26,4 +26,7 @@ extern void meter_event_page_put(StringInfo buf, MeterEventCursor *cursor, const
 /* The next event of a page, all but its type; the texts point into the page. */
 extern bool meter_event_page_next(MeterEventCursor *cursor, MeterEventRow *row);
 
+/* Take the next number off an event's versions; false where there is none. */
+extern bool meter_event_next_version(MeterText *rest, int32 *version_id);
+
 #endif							/* METER_ENGINE_EVENT_PAGE_H */

@@ -245,9 +245,9 @@ append_events(MeterBatch *batch)
 	meter_event_append(&batch->organization, batch->received_at, rows, n);
 }
 
-/* Number the series of what is counted; of the others they may not exist. */
-static void
-number_series(MeterBatch *batch)
+/* Number the series of what is counted; see batch.h. */
+void
+meter_batch_number_series(MeterBatch *batch)
 {
 	int		   *moved = palloc(Max(batch->nseries, 1) * sizeof(int));
 	MeterSeries *used = palloc(Max(batch->nseries, 1) * sizeof(MeterSeries));
@@ -384,7 +384,7 @@ process_single(MeterBatch *batch)
 		if (batch->contributions[i].plan->dedup_path)
 			return false;
 	}
-	number_series(batch);
+	meter_batch_number_series(batch);
 	meter_spi_chain_begin();
 	meter_batch_claim_chained(batch);
 	append_events(batch);
@@ -410,7 +410,7 @@ process_batch(MeterIngest *ingest)
 		meter_batch_dedup(batch);
 		if (!ingest->organization->partial)
 			refuse_bad_events(batch);
-		number_series(batch);
+		meter_batch_number_series(batch);
 		append_events(batch);
 		meter_batch_roll_up(batch);
 		meter_batch_touch_closed(batch, "late");

@@ -14,6 +14,7 @@
 /* objsubid of each lock */
 #define DEFINITIONS 0
 #define ROLLUPS 1
+#define JOBS 2
 
 static Oid
 lock_class(void)
@@ -32,6 +33,13 @@ void
 meter_lock_definitions_shared(const pg_uuid_t *organization)
 {
 	LockDatabaseObject(lock_class(), lock_object(organization), DEFINITIONS, ShareLock);
+}
+
+/* Let the ingestion under way end, and no other begin. */
+void
+meter_lock_definitions_exclusive(const pg_uuid_t *organization)
+{
+	LockDatabaseObject(lock_class(), lock_object(organization), DEFINITIONS, ExclusiveLock);
 }
 
 /* Wait for who holds it now; see locks.h. */
@@ -66,12 +74,38 @@ meter_lock_rollups_exclusive(const pg_uuid_t *organization)
 	LockDatabaseObject(lock_class(), lock_object(organization), ROLLUPS, ExclusiveLock);
 }
 
+static LOCKTAG
+job_tag(int64 job_id)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, lock_class(), (Oid) job_id, JOBS);
+	return tag;
+}
+
+/* Lock a job for the session; see locks.h. */
+bool
+meter_lock_job(int64 job_id, bool wait)
+{
+	LOCKTAG		tag = job_tag(job_id);
+
+	return LockAcquire(&tag, ExclusiveLock, true, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void
+meter_unlock_job(int64 job_id)
+{
+	LOCKTAG		tag = job_tag(job_id);
+
+	(void) LockRelease(&tag, ExclusiveLock, true);
+}
+
 PG_FUNCTION_INFO_V1(meter_lock_definitions);
 
 /* meter.lock_definitions(organization_id): wait for ingestion in flight. */
 Datum
 meter_lock_definitions(PG_FUNCTION_ARGS)
 {
-	LockDatabaseObject(lock_class(), lock_object(PG_GETARG_UUID_P(0)), DEFINITIONS, ExclusiveLock);
+	meter_lock_definitions_exclusive(PG_GETARG_UUID_P(0));
 	PG_RETURN_VOID();
 }

@@ -4,7 +4,7 @@
  *
  * Heavyweight locks on objects that exist nowhere else, held to the end of the
  * transaction and shown in pg_locks (locktype object, classid
- * meter.meter_version, objid a hash of the organization, objsubid 0 or 1).
+ * meter.meter_version, objid a hash of the organization, objsubid 0 or 1, 2 for jobs).
  *
  * Definitions (0): ingestion holds it shared, publishing a version exclusive.
  * It protects the rule that an event is measured by the version whose range
@@ -17,6 +17,8 @@
  * is in flight, so that pages and events read by one snapshot taken behind it
  * can be replaced by what these events give.  Ingestion goes on appending: what
  * it appends is in neither.
+ *
+ * Jobs (objid the job, objsubid 2): the session that works on a job.
  */
 #ifndef METER_ENGINE_LOCKS_H
 #define METER_ENGINE_LOCKS_H
@@ -26,6 +28,7 @@
 #include "utils/uuid.h"
 
 extern void meter_lock_definitions_shared(const pg_uuid_t *organization);
+extern void meter_lock_definitions_exclusive(const pg_uuid_t *organization);
 
 /* Wait for whoever holds the definitions lock now, without keeping others from
  * taking it. */
@@ -35,5 +38,10 @@ extern void meter_lock_definitions_wait(const pg_uuid_t *organization);
 extern bool meter_lock_rollups_try(const pg_uuid_t *organization);
 extern void meter_lock_rollups_shared(const pg_uuid_t *organization);
 extern void meter_lock_rollups_exclusive(const pg_uuid_t *organization);
+
+/* A job's lock belongs to the session: it lives through commits, and ends with
+ * the session at the latest.  Wait for it, or only try. */
+extern bool meter_lock_job(int64 job_id, bool wait);
+extern void meter_unlock_job(int64 job_id);
 
 #endif							/* METER_ENGINE_LOCKS_H */

@@ -79,50 +79,75 @@ same_cell(const RollupItem *a, const RollupItem *b)
 		a->version_id == b->version_id && a->profile == b->profile && a->quarter == b->quarter;
 }
 
-/* Merge the counted contributions into the rollup store. */
-void
-meter_batch_roll_up(MeterBatch *batch)
+/* The state of a run of equal cells, appended; returns where the next begins. */
+static int
+append_cell(const MeterBatch *batch, const RollupItem *items, int nitems, int i,
+			MemoryContext states, StringInfo cells)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter roll-up",
+	const RollupItem *cell = &items[i];
+	const MeterProfile *profile =
+		&batch->contributions[cell->contribution].plan->profiles[cell->profile];
+	MeterState *state;
+
+	MemoryContextReset(states);
+	state = meter_profile_state(profile, states);
+	for (; i < nitems && same_cell(&items[i], cell); i++)
+	{
+		const MeterContribution *c = &batch->contributions[items[i].contribution];
+		MeterSample sample = meter_measure_sample(profile, &batch->measures[items[i].measure],
+												  c->placement, batch->events[c->event].seq);
+
+		meter_state_add(state, &sample);
+	}
+	meter_cell_append(cells, cell->version_id, cell->profile, cell->quarter, state);
+	return i;
+}
+
+/* What the counted contributions add to the rollups; see batch.h. */
+int
+meter_batch_deltas(const MeterBatch *batch, MeterRollupDelta **deltas)
+{
+	MemoryContext result = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(result, "meter roll-up",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext states = AllocSetContextCreate(context, "meter roll-up states",
 												 ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	int			nitems;
 	RollupItem *items = sort_items(batch, &nitems);
-	MeterRollupDelta *deltas = palloc(Max(nitems, 1) * sizeof(MeterRollupDelta));
-	int			ndeltas = 0;
+	StringInfoData cells;
+	int			n = 0;
 
+	*deltas = MemoryContextAllocHuge(result, Max(nitems, 1) * sizeof(MeterRollupDelta));
+	initStringInfo(&cells);
 	for (int i = 0; i < nitems;)
 	{
 		RollupItem *row = &items[i];
-		StringInfoData cells;
 
-		initStringInfo(&cells);
+		resetStringInfo(&cells);
 		while (i < nitems && items[i].series_id == row->series_id && items[i].hour == row->hour)
-		{
-			RollupItem *cell = &items[i];
-			const MeterProfile *profile =
-				&batch->contributions[cell->contribution].plan->profiles[cell->profile];
-			MeterState *state;
-
-			MemoryContextReset(states);
-			state = meter_profile_state(profile, states);
-			for (; i < nitems && same_cell(&items[i], cell); i++)
-			{
-				const MeterContribution *c = &batch->contributions[items[i].contribution];
-				MeterSample sample = meter_measure_sample(profile, &batch->measures[items[i].measure],
-														  c->placement, batch->events[c->event].seq);
-
-				meter_state_add(state, &sample);
-			}
-			meter_cell_append(&cells, cell->version_id, cell->profile, cell->quarter, state);
-		}
-		deltas[ndeltas++] = (MeterRollupDelta) {
-			.series_id = row->series_id, .hour = row->hour, .cells = {cells.data, cells.len}
+			i = append_cell(batch, items, nitems, i, states, &cells);
+		(*deltas)[n++] = (MeterRollupDelta) {
+			.series_id = row->series_id, .hour = row->hour,
+				.cells = {memcpy(MemoryContextAlloc(result, cells.len), cells.data, cells.len), cells.len}
 		};
 	}
-	meter_rollup_merge(&batch->organization, deltas, ndeltas);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return n;
+}
+
+/* Merge the counted contributions into the rollup store. */
+void
+meter_batch_roll_up(MeterBatch *batch)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter roll-up deltas",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	MeterRollupDelta *deltas;
+	int			n = meter_batch_deltas(batch, &deltas);
+
+	meter_rollup_merge(&batch->organization, deltas, n);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }

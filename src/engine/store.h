@@ -120,6 +120,60 @@ extern void meter_event_scan_while(const pg_uuid_t *organization, MeterText type
 								   MeterInterval interval, MeterEventMore more,
 								   MeterEventVisit visit, void *arg);
 
+/* ---- store_revision.c: pages of events, to be counted anew ---- */
+
+/* A page of events as it stands in the store. */
+typedef struct MeterEventPage
+{
+	TimestampTz time;			/* of its first event */
+	int64		seq;			/* its arrival number */
+	int32		revision;
+	TimestampTz received_at;
+	MeterText	events;			/* event_page.h */
+} MeterEventPage;
+
+/* Told of a page's first event and its size in bytes; false ends the scan. */
+typedef bool (*MeterEventSizeVisit) (void *arg, TimestampTz time, int32 bytes);
+
+/* Look at the pages of one type in the interval, in order, without reading them. */
+extern void meter_event_sizes(const pg_uuid_t *organization, MeterText type,
+							  MeterInterval interval, MeterEventSizeVisit visit, void *arg);
+
+/* The time of the organization's first page in the interval, or DT_NOEND. */
+extern TimestampTz meter_event_first(const pg_uuid_t *organization, MeterInterval interval);
+
+/* Called with some pages, which live until it returns; false ends the scan. */
+typedef bool (*MeterEventPagesVisit) (void *arg, const MeterEventPage *pages, int n);
+
+/* Visit the pages of one type in the interval, in order, up to so many at a time. */
+extern void meter_event_pages(const pg_uuid_t *organization, MeterText type,
+							  MeterInterval interval, int at_a_time,
+							  MeterEventPagesVisit visit, void *arg);
+
+/* Put a next revision, with these events, in the place of each page. */
+extern void meter_event_replace(const pg_uuid_t *organization, MeterText type,
+								TimestampTz revised_at, const MeterEventPage *pages,
+								const MeterText *events, int n);
+
+/* Where one event is counted besides its own place, or was taken back. */
+typedef struct MeterEventPlace
+{
+	TimestampTz time;
+	int64		seq;
+} MeterEventPlace;
+
+/* Where any of these events has a supplement; palloc'd, returns how many. */
+extern int	meter_event_supplements(const pg_uuid_t *organization, const int64 *seqs, int n,
+									MeterEventPlace **list);
+
+/* The rows of one type in the interval that were taken back, in order; palloc'd. */
+extern int	meter_event_reversed(const pg_uuid_t *organization, MeterText type,
+								 MeterInterval interval, MeterEventPlace **list);
+
+/* The rollups of these versions hold none of what was taken back in the interval. */
+extern void meter_event_recounted(const pg_uuid_t *organization, MeterText type,
+								  MeterInterval interval, const int32 *versions, int n);
+
 /* ---- series: stream, subject, currency and dimensions as a number ---- */
 
 typedef struct MeterSeries
@@ -174,6 +228,16 @@ typedef void (*MeterRollupVisit) (void *arg, int64 series_id, int32 hour, MeterT
 /* Visit the rollups of the series from hour to hour (exclusive). */
 extern void meter_rollup_scan(const pg_uuid_t *organization, const int64 *series, int n,
 							  int32 from, int32 to, MeterRollupVisit visit, void *arg);
+
+/*
+ * Put deltas, sorted as meter_rollup_combine leaves them, in the place of all
+ * that some versions (sorted) have in some hours (sorted).  Only under the
+ * exclusive rollup lock, with a snapshot active that was taken behind it: what
+ * that shows is replaced.
+ */
+extern void meter_rollup_replace(const pg_uuid_t *organization, const int32 *hours, int nhours,
+								 const int32 *versions, int nversions,
+								 const MeterRollupDelta *deltas, int n);
 
 /* ---- rejected events ---- */
 

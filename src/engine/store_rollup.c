@@ -29,9 +29,9 @@
 #include "engine/locks.h"
 #include "engine/rollup_page.h"
 #include "engine/spi.h"
+#include "engine/store_rollup.h"
 
 #define FANOUT 8
-#define LAST_LEVEL 3
 
 /* Single reports leave pages so small that more of them may wait. */
 #define SMALL_BATCH 4
@@ -53,7 +53,7 @@ choose_level(const pg_uuid_t *organization, int n)
 		return 0;
 	if (n <= SMALL_BATCH && pg_prng_uint64(&pg_global_prng_state) % (SMALL_FANOUT / FANOUT) != 0)
 		return 0;
-	while (level < LAST_LEVEL && pg_prng_uint64(&pg_global_prng_state) % FANOUT == 0)
+	while (level < METER_ROLLUP_LAST_LEVEL && pg_prng_uint64(&pg_global_prng_state) % FANOUT == 0)
 		level++;
 	/* not while events are counted anew (locks.h) */
 	return level > 0 && meter_lock_rollups_try(organization) ? level : 0;
@@ -82,7 +82,7 @@ take_pages(const pg_uuid_t *organization, Datum *days, int ndays, int level,
 	values[0] = UUIDPGetDatum(organization);
 	values[1] = meter_spi_array(days, NULL, ndays, INT4OID);
 	values[2] = Int16GetDatum(level);
-	values[3] = Int32GetDatum(level == LAST_LEVEL ? METER_ROLLUP_PAGE_BYTES / 2 : 0);
+	values[3] = Int32GetDatum(level == METER_ROLLUP_LAST_LEVEL ? METER_ROLLUP_PAGE_BYTES / 2 : 0);
 	meter_spi_execute(&statement, values, NULL, false);
 	*taken = SPI_tuptable;
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -132,9 +132,9 @@ append_pages(const pg_uuid_t *organization, int level, const MeterRollupPage *pa
 	meter_spi_insert(&insert, fixed, columns, NULL, n);
 }
 
-/* Append sorted entries, day by day. */
-static void
-append_entries(const pg_uuid_t *organization, int level, const MeterRollupDelta *list, int n)
+/* Append sorted entries, day by day; see store_rollup.h. */
+void
+meter_rollup_append(const pg_uuid_t *organization, int level, const MeterRollupDelta *list, int n)
 {
 	MeterRollupPage *pages = NULL;
 	int			npages = 0;
@@ -161,7 +161,7 @@ merge_days(const pg_uuid_t *organization, Datum *days, int ndays, int level)
 	SPITupleTable *taken;
 	int			n = take_pages(organization, days, ndays, level, &list, 0, &taken);
 
-	append_entries(organization, level, list, n);
+	meter_rollup_append(organization, level, list, n);
 	SPI_freetuptable(taken);
 }
 
@@ -192,13 +192,13 @@ meter_rollup_merge(const pg_uuid_t *organization, const MeterRollupDelta *deltas
 	}
 	if (level > 0)
 		n = take_pages(organization, days, ndays, level, &list, n, &taken);
-	append_entries(organization, level, list, n);
+	meter_rollup_append(organization, level, list, n);
 	SPI_freetuptable(taken);
 	if (level > 1)
 	{
 		for (int d = 0; d < ndays; d++)
 			days[d] = Int32GetDatum(DatumGetInt32(days[d]) - 1);
-		merge_days(organization, days, ndays, LAST_LEVEL);
+		merge_days(organization, days, ndays, METER_ROLLUP_LAST_LEVEL);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
@@ -222,7 +222,7 @@ meter_rollup_tidy(const pg_uuid_t *organization, int32 hour)
 	if (level > 1)
 	{
 		day = Int32GetDatum(meter_rollup_day(hour) - 1);
-		merge_days(organization, &day, 1, LAST_LEVEL);
+		merge_days(organization, &day, 1, METER_ROLLUP_LAST_LEVEL);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

@@ -144,10 +144,11 @@ SELECT * FROM pg_temp.versions('first');
 -- Whoever counts anew is told which times changed hands
 --
 BEGIN;
-CREATE OR REPLACE FUNCTION meter.recount_published(organization_id uuid, meter_id uuid, effective_from timestamptz, effective_to timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION meter.recount_published(organization_id uuid, meter_id uuid, effective_from timestamptz, effective_to timestamptz) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	RAISE INFO 'from % to %, versions there: %', pg_temp.t(effective_from), pg_temp.t(effective_to), (SELECT string_agg(version::text, ', ' ORDER BY version) FROM meter.meter_version AS v
 		WHERE v.meter_id = recount_published.meter_id AND v.effective_from IS NOT NULL AND tstzrange(v.effective_from, v.effective_to) && tstzrange(recount_published.effective_from, recount_published.effective_to));
+	RETURN 'none';
 END
 $$;
 SELECT pg_temp.attempt($$create_meter('{"key": "told", "name": "1", "metric_key": "told", "function": "count"}')$$);
