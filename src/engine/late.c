@@ -192,18 +192,20 @@ judge(MeterBatch *batch, MeterLateMemory *memory, Calendar *calendar, MeterContr
 	const MeterLatePolicy *policy = &c->plan->late;
 	const MeterEvent *event = &batch->events[c->event];
 	MeterText	subject = batch->series[c->series].subject;
+	bool		released = event->retry && event->retry->released;
 	TimestampTz end;
 	MeterError	err;
 
 	c->timing = METER_TIMELY;
-	if (out_of_range(c, batch->received_at, event->time) ||
-		batch->received_at - event->time <= policy->grace)
+	if (!released && out_of_range(c, batch->received_at, event->time))
+		return;
+	if (batch->received_at - event->time <= policy->grace)
 		return;
 	turn_to(calendar, batch, c->plan, subject);
 	end = window_at(calendar, event->time).to;
 	if (end > batch->received_at - policy->grace)
 		return;
-	switch (policy->mode)
+	switch (released ? METER_LATE_REVISE : policy->mode)
 	{
 		case METER_LATE_REVISE:
 			c->timing = end + policy->grace <= horizon_of(batch, memory, c->meter) ?
@@ -246,13 +248,15 @@ suspect_cmp(const void *pa, const void *pb, void *arg)
 }
 
 /* Where an event's row is stored: where all who count it count it, if that is
- * one place, else at its own time. */
+ * one place, else at its own time.  One that keeps its keys has its place. */
 static void
 place_event(const MeterBatch *batch, MeterEvent *event)
 {
 	TimestampTz place = event->time;
 	bool		counted = false;
 
+	if (meter_event_known(event))
+		return;
 	for (int i = event->first; i < event->first + event->ncontributions; i++)
 	{
 		const MeterContribution *c = &batch->contributions[i];
