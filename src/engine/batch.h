@@ -51,6 +51,7 @@ typedef struct MeterContribution
 	MeterOutcome outcome;
 	MeterTiming timing;
 	TimestampTz placement;		/* where it is counted */
+	bool		revises;		/* a window that a profile has closed */
 	int			series;			/* in the batch */
 	MeterText	dedup_key;		/* where the version has a dedup_key_path */
 	int			first_measure;	/* what its profiles count, in the batch */
@@ -117,7 +118,7 @@ typedef struct MeterBatch
 	int			nmaybe_late;	/* contributions to be judged */
 	int			nmoved;			/* ... that may be counted elsewhere than the
 								 * event's row is */
-	int			nfinalized;		/* ... in windows that were finalized */
+	int			nrevising;		/* ... in windows that were closed */
 	int			data;			/* node of the data of the event being read */
 } MeterBatch;
 

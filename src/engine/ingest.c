@@ -79,7 +79,7 @@ reset_batch(MeterIngest *ingest)
 	batch->series = NULL;
 	batch->nseries = batch->series_size = 0;
 	batch->series_index = NULL;
-	batch->nmaybe_late = batch->nmoved = batch->nfinalized = 0;
+	batch->nmaybe_late = batch->nmoved = batch->nrevising = 0;
 	ingest->bytes = 0;
 }
 
@@ -325,7 +325,7 @@ process_single(MeterBatch *batch)
 
 	if (batch->nevents != 1 || event->id.data == NULL || event->retry ||
 		event->status != METER_STATUS_ACCEPTED || event->error ||
-		batch->nmoved > 0 || batch->nfinalized > 0)
+		batch->nmoved > 0 || batch->nrevising > 0)
 		return false;
 	for (int i = 0; i < batch->ncontributions; i++)
 	{
