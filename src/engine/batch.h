@@ -59,10 +59,23 @@ typedef struct MeterContribution
 	MeterError *error;			/* rejected or quarantined */
 } MeterContribution;
 
+/* What the rejected store knows of an event that is tried again. */
+typedef struct MeterRetry
+{
+	TimestampTz received_at;	/* when it came: its time, where it gives none */
+	int64		seq;			/* where it keeps its keys, else 0 */
+	bool		stored;			/* some meters have it: it gets a supplement ... */
+	TimestampTz main_time;		/* ... beside its row here */
+	bool		released;		/* however late, it is counted where it belongs */
+	int			nmeters;		/* who is to try it; 0: whoever listens */
+	const MeterEntry **meters;
+} MeterRetry;
+
 typedef struct MeterEvent
 {
 	int			ordinal;		/* in the caller's call, from 1 */
 	MeterText	raw;			/* the whole event as it came */
+	const MeterRetry *retry;	/* NULL for one that is new */
 	MeterText	id;
 	MeterText	source;
 	MeterText	type;
@@ -103,7 +116,8 @@ typedef struct MeterBatch
 	int			series_size;
 	struct HTAB *series_index;
 	int			nmaybe_late;	/* contributions to be judged */
-	int			nmoved;			/* ... that are counted at another time */
+	int			nmoved;			/* ... that may be counted elsewhere than the
+								 * event's row is */
 	int			nclosed;		/* ... in windows that may be finalized */
 	int			data;			/* node of the data of the event being read */
 } MeterBatch;
@@ -136,14 +150,21 @@ extern void meter_batch_dedup(MeterBatch *batch);
 /* Claim the envelope's key of a batch of one event at the head of a chain. */
 extern void meter_batch_claim_chained(MeterBatch *batch);
 
+/* Is it an event that keeps its keys already, and is tried by some meters again? */
+static inline bool
+meter_event_known(const MeterEvent *event)
+{
+	return event->retry != NULL && event->retry->seq != 0;
+}
+
 /* What the outcomes at the meters that listen make of an event. */
 extern void meter_event_settle(const MeterBatch *batch, MeterEvent *event);
 
 /* Does the event keep its keys, as things stand, so that it comes only once? */
 extern bool meter_event_keeps_keys(const MeterEvent *event);
 
-/* Is it to be stored?  One that is in quarantine is only if another meter left
- * it out. */
+/* Is it in the store then?  One that is in quarantine is only if another meter
+ * left it out. */
 extern bool meter_event_stored(const MeterBatch *batch, const MeterEvent *event);
 
 /* An error that lives as long as the batch, made in its context. */
@@ -155,6 +176,22 @@ extern void meter_batch_require_known(MeterBatch *batch);
 /* ingest.c: number the series of what is counted; of the others they may not
  * exist. */
 extern void meter_batch_number_series(MeterBatch *batch);
+
+/* rejection.c: what the rejected store calls the outcome at a meter, or NULL
+ * where it has nothing of it. */
+extern const char *meter_rejection_status(MeterOutcome outcome);
+
+/* The rejected store's row for an event, by one meter or none; first is the
+ * event's first rejection, 0 where this is it. */
+extern MeterRejectedRow meter_rejection_row(const MeterBatch *batch, const MeterEvent *event,
+											const MeterEntry *meter, int64 first,
+											const char *status, const MeterError *err);
+
+/* Keep whole what was not counted, once for each meter that did not. */
+extern void meter_batch_keep_rejections(void *arg, MeterBatch *batch);
+
+/* settings.partial = false: one bad event fails all. */
+extern void meter_batch_refuse_bad(const MeterBatch *batch);
 
 /* rollup.c: what the counted contributions add to the rollups, sorted by series
  * and hour, in the current memory context; returns how many. */

@@ -128,6 +128,8 @@ meter_batch_measure_for(MeterBatch *batch, int event_number, const MeterEntry *m
 	c->meter = meter;
 	c->plan = plan;
 	c->placement = event->time;
+	/* where the event's row is written, it is a supplement */
+	batch->nmoved += event->retry && event->retry->stored;
 	c->series = shared_series(batch, event, plan);
 	c->first_measure = batch->nmeasures;
 	verdict = meter_measure_check(plan, &input, &err) &&
@@ -166,6 +168,31 @@ meter_batch_measure_for(MeterBatch *batch, int event_number, const MeterEntry *m
 	}
 }
 
+/* Is the event for this meter? */
+static bool
+meant_for(const MeterEvent *event, const MeterEntry *meter)
+{
+	const MeterRetry *retry = event->retry;
+
+	if (meter->archived || (event->target && event->target != meter))
+		return false;
+	if (retry == NULL || retry->nmeters == 0)
+		return true;
+	for (int i = 0; i < retry->nmeters; i++)
+	{
+		if (retry->meters[i] == meter)
+			return true;
+	}
+	return false;
+}
+
+static void
+reject(MeterEvent *event, const MeterError *err)
+{
+	event->status = METER_STATUS_REJECTED;
+	event->error = meter_batch_error(err);
+}
+
 /* Measure an event for whoever listens; see batch.h. */
 void
 meter_batch_measure(MeterBatch *batch, int event_number)
@@ -174,26 +201,29 @@ meter_batch_measure(MeterBatch *batch, int event_number)
 	const MeterListeners *listeners = meter_cache_listeners(&batch->organization,
 															event->type.data, event->type.len);
 	bool		keyed = event->id.data != NULL;
+	MeterError	err;
 
 	for (int i = 0; i < listeners->nmeters; i++)
 	{
 		const MeterEntry *meter = listeners->meters[i];
 		const MeterPlan *plan = meter_entry_version(meter, event->time);
 
-		if (plan == NULL || meter->archived || (event->target && event->target != meter))
+		if (plan == NULL || !meant_for(event, meter))
 			continue;
 		meter_batch_measure_for(batch, event_number, meter, plan);
 	}
 	for (int i = event->first; i < batch->ncontributions; i++)
 		keyed |= batch->contributions[i].plan->dedup_path != NULL;
 	meter_event_settle(batch, event);
-	if (!keyed)
+	if (meter_event_known(event) && event->ncontributions == 0)
 	{
-		MeterError	err;
-
+		meter_error_set(&err, "NOT_LISTENING", "the meter does not listen to the event now");
+		reject(event, &err);
+	}
+	else if (!keyed)
+	{
 		missing_id(&err);
-		event->error = meter_batch_error(&err);
-		event->status = METER_STATUS_REJECTED;
+		reject(event, &err);
 		event->ncontributions = 0;
 		batch->ncontributions = event->first;
 	}

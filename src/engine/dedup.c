@@ -315,7 +315,7 @@ claim_open(MeterBatch *batch)
 	{
 		const MeterEvent *event = &batch->events[i];
 
-		if (event->id.data && !event->settled && meter_event_keeps_keys(event))
+		if (event->id.data && !event->settled && meter_event_keeps_keys(event) && !meter_event_known(event))
 			list_envelope(&list, batch, i);
 	}
 	if (list.n > 0)
@@ -376,7 +376,8 @@ look_up_rejected(MeterBatch *batch)
 
 	for (int i = 0; i < batch->nevents; i++)
 	{
-		if (batch->events[i].status == METER_STATUS_REJECTED && batch->events[i].id.data)
+		if (batch->events[i].status == METER_STATUS_REJECTED && batch->events[i].id.data &&
+			!meter_event_known(&batch->events[i]))
 			list_envelope(&envelopes, batch, i);
 	}
 	if (envelopes.n > 0)

@@ -50,7 +50,7 @@ read_time(MeterBatch *batch, MeterEvent *event, MeterError *err)
 {
 	MeterText	text;
 
-	event->time = batch->received_at;
+	event->time = event->retry ? event->retry->received_at : batch->received_at;
 	if (!read_attribute(&batch->doc, "time", &text, err))
 		return false;
 	event->time_given = text.data != NULL;

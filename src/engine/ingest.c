@@ -37,7 +37,10 @@ struct MeterIngest
 	MeterBatch	batch;
 	const MeterOrganization *organization;
 	MeterLateMemory late;
-	MeterIngestEmit emit;
+	MeterIngestEmit emit;		/* or NULL */
+	MeterIngestKeep keep;
+	const char *reason;			/* why closed windows change */
+	bool		partial;		/* one bad event does not fail its batch */
 	void	   *arg;
 	int			ordinal;
 	size_t		bytes;
@@ -102,6 +105,9 @@ meter_ingest_begin(const pg_uuid_t *organization, MeterIngestEmit emit, void *ar
 				 errmsg("organization %s does not exist",
 						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(organization))))));
 	ingest->emit = emit;
+	ingest->keep = meter_batch_keep_rejections;
+	ingest->reason = "late event";
+	ingest->partial = ingest->organization->partial;
 	ingest->arg = arg;
 	ingest->late.context = CurrentMemoryContext;
 	ingest->batch.organization = *organization;
@@ -112,11 +118,23 @@ meter_ingest_begin(const pg_uuid_t *organization, MeterIngestEmit emit, void *ar
 	return ingest;
 }
 
+/* Begin to try events again; see ingest.h. */
+MeterIngest *
+meter_ingest_begin_again(const pg_uuid_t *organization, MeterIngestKeep keep, void *arg, const char *reason)
+{
+	MeterIngest *ingest = meter_ingest_begin(organization, NULL, arg);
+
+	ingest->keep = keep;
+	ingest->reason = reason;
+	ingest->partial = true;
+	return ingest;
+}
+
 static void process_batch(MeterIngest *ingest);
 
-/* Add one event; see ingest.h. */
-int
-meter_ingest_add(MeterIngest *ingest, MeterText text)
+/* Add one event, new or to be tried again. */
+static int
+add_event(MeterIngest *ingest, MeterText text, const MeterRetry *retry)
 {
 	MeterBatch *batch = &ingest->batch;
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
@@ -130,11 +148,12 @@ meter_ingest_add(MeterIngest *ingest, MeterText text)
 	memset(event, 0, sizeof(*event));
 	event->ordinal = ++ingest->ordinal;
 	event->raw = text;
+	event->retry = retry;
 	event->first = batch->ncontributions;
 	if (meter_envelope_read(batch, event, &err))
 	{
-		event->seq = meter_event_next_seq();
-		event->main_time = event->time;
+		event->seq = meter_event_known(event) ? retry->seq : meter_event_next_seq();
+		event->main_time = retry && retry->stored ? retry->main_time : event->time;
 		meter_batch_measure(batch, batch->nevents - 1);
 	}
 	else
@@ -152,6 +171,20 @@ meter_ingest_add(MeterIngest *ingest, MeterText text)
 		MemoryContextMemAllocated(batch->context, false) >= BATCH_MEMORY)
 		process_batch(ingest);
 	return used;
+}
+
+/* Add one event; see ingest.h. */
+int
+meter_ingest_add(MeterIngest *ingest, MeterText text)
+{
+	return add_event(ingest, text, NULL);
+}
+
+/* Add one event that is tried again; see ingest.h. */
+void
+meter_ingest_add_again(MeterIngest *ingest, MeterText text, const MeterRetry *retry)
+{
+	(void) add_event(ingest, text, retry);
 }
 
 /* The versions that counted an event at a time, as an array literal. */
@@ -178,15 +211,22 @@ counted_versions(const MeterBatch *batch, const MeterEvent *event, TimestampTz t
 
 /* The row of an event at one of the times it is counted at. */
 static MeterEventRow
-event_row(const MeterBatch *batch, const MeterEvent *event, TimestampTz time)
+event_row(const MeterBatch *batch, const MeterEvent *event, TimestampTz time, bool supplement)
 {
 	return (MeterEventRow) {
 		.time = time, .original_time = event->time, .seq = event->seq,
-			.supplement = time != event->main_time, .type = event->type,
+			.supplement = supplement, .type = event->type,
 			.source = event->source, .id = event->id, .subject = event->subject,
 			.meter_id = event->target ? &event->target->id : NULL,
 			.versions = counted_versions(batch, event, time), .data = event->data
 	};
+}
+
+/* Was the event's row in the store before? */
+static bool
+stored_before(const MeterEvent *event)
+{
+	return event->retry && event->retry->stored;
 }
 
 /* Is it the event's first contribution that is counted at that time? */
@@ -204,8 +244,8 @@ first_there(const MeterBatch *batch, const MeterEvent *event, int number)
 	return true;
 }
 
-/* Store the rows of what is counted elsewhere than its event is; returns how
- * many rows there are then. */
+/* Store the rows of what is counted besides its event's row; returns how many
+ * rows there are then. */
 static int
 add_supplements(const MeterBatch *batch, MeterEventRow *rows, int n)
 {
@@ -217,11 +257,12 @@ add_supplements(const MeterBatch *batch, MeterEventRow *rows, int n)
 		const MeterContribution *c = &batch->contributions[i];
 		const MeterEvent *event = &batch->events[c->event];
 
-		if (c->outcome != METER_OUTCOME_COUNTED || c->placement == event->main_time ||
+		if (c->outcome != METER_OUTCOME_COUNTED ||
+			(c->placement == event->main_time && !stored_before(event)) ||
 			!first_there(batch, event, i))
 			continue;
 		placements[n - before] = (MeterPlacement) {event->seq, c->placement};
-		rows[n++] = event_row(batch, event, c->placement);
+		rows[n++] = event_row(batch, event, c->placement, true);
 	}
 	meter_placement_append(&batch->organization, placements, n - before);
 	return n;
@@ -237,8 +278,8 @@ append_events(MeterBatch *batch)
 	{
 		const MeterEvent *event = &batch->events[i];
 
-		if (meter_event_stored(batch, event))
-			rows[n++] = event_row(batch, event, event->main_time);
+		if (meter_event_stored(batch, event) && !stored_before(event))
+			rows[n++] = event_row(batch, event, event->main_time, false);
 	}
 	if (batch->nmoved > 0)
 		n = add_supplements(batch, rows, n);
@@ -272,99 +313,6 @@ meter_batch_number_series(MeterBatch *batch)
 	meter_series_resolve(&batch->organization, used, n);
 }
 
-/* What the rejected store calls the outcome, or NULL where it is none of its. */
-static const char *
-rejected_status(MeterOutcome outcome)
-{
-	switch (outcome)
-	{
-		case METER_OUTCOME_REJECTED:
-			return "rejected";
-		case METER_OUTCOME_CONFLICT:
-			return "conflict";
-		case METER_OUTCOME_QUARANTINED:
-			return "quarantined";
-		default:
-			return NULL;
-	}
-}
-
-static MeterRejectedRow
-rejected_row(const MeterBatch *batch, const MeterEvent *event, const MeterEntry *meter, int64 first,
-			 const char *status, const MeterError *err)
-{
-	int64		id = meter_rejected_next_id();
-
-	return (MeterRejectedRow) {
-		.rejection_id = id, .first_id = first ? first : id,
-			.seq = meter_event_keeps_keys(event) ? event->seq : 0,
-			.time = event->main_time, .stored = meter_event_stored(batch, event),
-			.meter_id = meter ? &meter->id : NULL, .status = status, .code = err->code,
-			.pointer = err->pointer, .message = err->message, .payload = event->raw
-	};
-}
-
-/* Keep whole what was not counted, once for each meter that did not. */
-static void
-keep_rejections(MeterBatch *batch)
-{
-	int			size = batch->nevents + batch->ncontributions;
-	MeterRejectedRow *rows = palloc(size * sizeof(MeterRejectedRow));
-	int			n = 0;
-
-	for (int i = 0; i < batch->nevents; i++)
-	{
-		const MeterEvent *event = &batch->events[i];
-		int64		first = 0;
-
-		for (int j = event->first; j < event->first + event->ncontributions; j++)
-		{
-			const MeterContribution *c = &batch->contributions[j];
-			const char *status = rejected_status(c->outcome);
-
-			if (status == NULL)
-				continue;
-			rows[n] = rejected_row(batch, event, c->meter, first, status, c->error);
-			first = rows[n++].first_id;
-		}
-		if (first == 0 && (event->status == METER_STATUS_REJECTED || event->status == METER_STATUS_CONFLICT))
-			rows[n++] = rejected_row(batch, event, NULL, 0, meter_status_name(event->status), event->error);
-	}
-	meter_rejected_append(&batch->organization, batch->received_at, rows, n);
-}
-
-/* Why an event is not counted by all who listen, or NULL; one that is in
- * quarantine is not lost. */
-static const MeterError *
-refusal(const MeterBatch *batch, const MeterEvent *event)
-{
-	for (int i = event->first; i < event->first + event->ncontributions; i++)
-	{
-		const MeterContribution *c = &batch->contributions[i];
-
-		/* what a meter says is more than that there is one */
-		if (c->error && c->outcome != METER_OUTCOME_QUARANTINED)
-			return c->error;
-	}
-	return event->status == METER_STATUS_REJECTED || event->status == METER_STATUS_CONFLICT ?
-		event->error : NULL;
-}
-
-/* settings.partial = false: one bad event fails all. */
-static void
-refuse_bad_events(const MeterBatch *batch)
-{
-	for (int i = 0; i < batch->nevents; i++)
-	{
-		const MeterError *error = refusal(batch, &batch->events[i]);
-
-		if (error)
-			meter_error_throw(error, ERRCODE_DATA_EXCEPTION,
-							  psprintf("event %d cannot be counted, and batches are all or nothing here",
-									   batch->events[i].ordinal));
-	}
-}
-
 /*
  * The short way of a batch of one event that is new, as nearly all single
  * reports are: key, event and rollups in one statement.  Returns false, with
@@ -375,7 +323,7 @@ process_single(MeterBatch *batch)
 {
 	const MeterEvent *event = &batch->events[0];
 
-	if (batch->nevents != 1 || event->id.data == NULL ||
+	if (batch->nevents != 1 || event->id.data == NULL || event->retry ||
 		event->status != METER_STATUS_ACCEPTED || event->error ||
 		batch->nmoved > 0 || batch->nclosed > 0)
 		return false;
@@ -408,16 +356,16 @@ process_batch(MeterIngest *ingest)
 	if (!process_single(batch))
 	{
 		meter_batch_dedup(batch);
-		if (!ingest->organization->partial)
-			refuse_bad_events(batch);
+		if (!ingest->partial)
+			meter_batch_refuse_bad(batch);
 		meter_batch_number_series(batch);
 		append_events(batch);
 		meter_batch_roll_up(batch);
-		meter_batch_touch_closed(batch, "late event");
+		meter_batch_touch_closed(batch, ingest->reason);
 	}
-	keep_rejections(batch);
+	ingest->keep(ingest->arg, batch);
 
-	for (int i = 0; i < batch->nevents; i++)
+	for (int i = 0; i < batch->nevents && ingest->emit; i++)
 		ingest->emit(ingest->arg, &batch->events[i]);
 	MemoryContextSwitchTo(old);
 	reset_batch(ingest);

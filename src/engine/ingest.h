@@ -27,6 +27,17 @@ extern MeterIngest *meter_ingest_begin(const pg_uuid_t *organization,
  * is bounded whatever the caller brings. */
 extern int	meter_ingest_add(MeterIngest *ingest, MeterText text);
 
+/* Called for each batch when it is counted, to keep what is not. */
+typedef void (*MeterIngestKeep) (void *arg, MeterBatch *batch);
+
+/* As meter_ingest_begin, for events that are tried again: nothing is emitted,
+ * and one that is refused fails no other.  reason: why closed windows change. */
+extern MeterIngest *meter_ingest_begin_again(const pg_uuid_t *organization, MeterIngestKeep keep, void *arg,
+											 const char *reason);
+
+/* Add one of them; *retry must stay as the text must. */
+extern void meter_ingest_add_again(MeterIngest *ingest, MeterText text, const MeterRetry *retry);
+
 /* Process what is left. */
 extern void meter_ingest_finish(MeterIngest *ingest);
 

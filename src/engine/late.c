@@ -6,7 +6,8 @@
  * clock; an event that comes then is late.  The window is that of the
  * definition's own profile, by the version in force at the event's time; for
  * billing periods the one of the subject's subscription.  Its end decides,
- * whatever the other profiles' windows are.
+ * whatever the other profiles' windows are; but where one of those was closed
+ * already, a revision is due all the same.
  *
  * The clock is read once a call, behind the transaction's number and the
  * definitions lock, so closing knows what ingestion took for open (closing.h).
@@ -28,10 +29,10 @@
 #include "values/duration.h"
 #include "values/timestamp.h"
 
-/* The windows of one version and subject. */
+/* The windows of one definition and subject. */
 typedef struct Calendar
 {
-	const MeterPlan *plan;
+	const MeterWindow *window;
 	MeterText	subject;
 	MeterPeriod *periods;		/* NULL: one window for all time */
 	int			nperiods;
@@ -52,26 +53,29 @@ own_window(const MeterPlan *plan)
 	return &plan->profiles[0].window;
 }
 
-static bool
-by_subscription(const MeterPlan *plan)
-{
-	return own_window(plan)->size == METER_WINDOW_BILLING_PERIOD;
-}
-
-/* Look at another version's or subject's windows, if it is one. */
 static void
-turn_to(Calendar *calendar, const MeterBatch *batch, const MeterPlan *plan, MeterText subject)
+close_calendar(Calendar *calendar)
 {
-	if (calendar->plan == plan &&
-		(!by_subscription(plan) || subject_cmp(calendar->subject, subject) == 0))
-		return;
 	if (calendar->periods)
 		pfree(calendar->periods);
-	*calendar = (Calendar) {.plan = plan, .subject = subject};
+	calendar->periods = NULL;
+}
+
+/* Look at another definition's or subject's windows, if it is one. */
+static void
+turn_to(Calendar *calendar, const MeterBatch *batch, const MeterWindow *window, MeterText subject)
+{
+	bool		by_subscription = window->size == METER_WINDOW_BILLING_PERIOD;
+
+	if (calendar->window == window &&
+		(!by_subscription || subject_cmp(calendar->subject, subject) == 0))
+		return;
+	close_calendar(calendar);
+	*calendar = (Calendar) {.window = window, .subject = subject};
 	/* a subject that is none has no subscriptions */
-	if (by_subscription(plan) && subject.data)
+	if (by_subscription && subject.data)
 		calendar->nperiods = meter_customer_periods(&batch->organization, &subject, DT_NOBEGIN, DT_NOEND,
-													own_window(plan), &calendar->periods);
+													window, &calendar->periods);
 }
 
 /* The window that holds t. */
@@ -83,7 +87,7 @@ window_at(const Calendar *calendar, TimestampTz t)
 
 	if (calendar->periods == NULL)
 	{
-		meter_window_bounds(own_window(calendar->plan), t, &window.from, &window.to);
+		meter_window_bounds(calendar->window, t, &window.from, &window.to);
 		return window;
 	}
 	while (p < calendar->nperiods - 1 && t >= calendar->periods[p].to)
@@ -112,12 +116,11 @@ next_placement(const MeterBatch *batch, const MeterContribution *c, MeterText su
 
 		if (open >= plan->effective_to)
 			continue;
-		turn_to(&calendar, batch, plan, subject);
+		turn_to(&calendar, batch, own_window(plan), subject);
 		placement = Max(window_at(&calendar, open).from, plan->effective_from);
 		break;
 	}
-	if (calendar.periods)
-		pfree(calendar.periods);
+	close_calendar(&calendar);
 	return placement;
 }
 
@@ -203,29 +206,15 @@ may_be_closed(const MeterBatch *batch, MeterLateMemory *memory, const MeterContr
 		end + grace <= horizon_of(batch, memory, c->meter)->limit;
 }
 
-/* Judge one contribution. */
+/* By its policy, what becomes of a contribution whose window ended then? */
 static void
-judge(MeterBatch *batch, MeterLateMemory *memory, Calendar *calendar, MeterContribution *c)
+apply_policy(MeterBatch *batch, MeterLateMemory *memory, MeterContribution *c, TimestampTz end)
 {
 	const MeterLatePolicy *policy = &c->plan->late;
-	const MeterEvent *event = &batch->events[c->event];
-	MeterText	subject = batch->series[c->series].subject;
-	TimestampTz end;
+	const MeterRetry *retry = batch->events[c->event].retry;
 	MeterError	err;
 
-	c->timing = METER_TIMELY;
-	if (out_of_range(c, batch->received_at, event->time) ||
-		batch->received_at - event->time <= policy->grace)
-		return;
-	turn_to(calendar, batch, c->plan, subject);
-	end = window_at(calendar, event->time).to;
-	if (end > batch->received_at - policy->grace)
-	{
-		c->closed = may_be_closed(batch, memory, c, end);
-		batch->nclosed += c->closed;
-		return;
-	}
-	switch (policy->mode)
+	switch (retry && retry->released ? METER_LATE_REVISE : policy->mode)
 	{
 		case METER_LATE_REVISE:
 			c->timing = end + policy->grace <= horizon_of(batch, memory, c->meter)->horizon ?
@@ -233,8 +222,8 @@ judge(MeterBatch *batch, MeterLateMemory *memory, Calendar *calendar, MeterContr
 			break;
 		case METER_LATE_NEXT_WINDOW:
 			c->timing = METER_LATE_MOVED;
-			c->placement = next_placement(batch, c, subject);
-			end = DT_NOEND;
+			c->placement = next_placement(batch, c, batch->series[c->series].subject);
+			batch->nmoved++;
 			break;
 		case METER_LATE_REJECT:
 			say_late(policy, batch->received_at, end, &err);
@@ -245,8 +234,27 @@ judge(MeterBatch *batch, MeterLateMemory *memory, Calendar *calendar, MeterContr
 			turn_away(c, METER_OUTCOME_QUARANTINED, &err);
 			break;
 	}
+}
+
+/* Judge one contribution. */
+static void
+judge(MeterBatch *batch, MeterLateMemory *memory, Calendar *calendar, MeterContribution *c)
+{
+	const MeterEvent *event = &batch->events[c->event];
+	TimestampTz due = batch->received_at - c->plan->late.grace;
+	bool		released = event->retry && event->retry->released;
+	TimestampTz end;
+
+	c->timing = METER_TIMELY;
+	if ((!released && out_of_range(c, batch->received_at, event->time)) || event->time >= due)
+		return;
+	turn_to(calendar, batch, own_window(c->plan), batch->series[c->series].subject);
+	end = window_at(calendar, event->time).to;
+	if (end <= due)
+		apply_policy(batch, memory, c, end);
+	if (c->timing == METER_LATE_MOVED)
+		end = DT_NOEND;
 	c->closed = c->timing != METER_UNTIMELY && may_be_closed(batch, memory, c, end);
-	batch->nmoved += c->timing == METER_LATE_MOVED;
 	batch->nclosed += c->closed;
 }
 
@@ -259,7 +267,7 @@ suspect_cmp(const void *pa, const void *pb, void *arg)
 
 	if (a->plan != b->plan)
 		return a->plan->version_id < b->plan->version_id ? -1 : 1;
-	if (by_subscription(a->plan))
+	if (own_window(a->plan)->size == METER_WINDOW_BILLING_PERIOD)
 	{
 		int			cmp = subject_cmp(batch->series[a->series].subject, batch->series[b->series].subject);
 
@@ -270,13 +278,15 @@ suspect_cmp(const void *pa, const void *pb, void *arg)
 }
 
 /* Where an event's row is stored: where all who count it count it, if that is
- * one place, else at its own time. */
+ * one place, else at its own time.  One that keeps its keys has its place. */
 static void
 place_event(const MeterBatch *batch, MeterEvent *event)
 {
 	TimestampTz place = event->time;
 	bool		counted = false;
 
+	if (meter_event_known(event))
+		return;
 	for (int i = event->first; i < event->first + event->ncontributions; i++)
 	{
 		const MeterContribution *c = &batch->contributions[i];
@@ -318,6 +328,7 @@ meter_batch_judge_late(MeterBatch *batch, MeterLateMemory *memory)
 		CHECK_FOR_INTERRUPTS();
 		judge(batch, memory, &calendar, &batch->contributions[suspects[i]]);
 	}
+	close_calendar(&calendar);
 	for (int i = 0; i < n; i++)
 	{
 		MeterEvent *event = &batch->events[batch->contributions[suspects[i]].event];

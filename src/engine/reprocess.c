@@ -134,7 +134,7 @@ recount_hours(MeterRecount *recount, const Hours *hours, int32 from, int32 to)
 	meter_rollup_replace(&recount->organization, hours->list, hours->n,
 						 recount->versions, recount->nversions, recount->deltas, recount->ndeltas);
 	if (recount->nreversed > 0)
-		meter_event_recounted(&recount->organization, recount->type, interval,
+		meter_reversal_settle(&recount->organization, recount->type, interval,
 							  recount->versions, recount->nversions);
 }
 

@@ -171,7 +171,7 @@ extern int	meter_event_reversed(const pg_uuid_t *organization, MeterText type,
 								 MeterInterval interval, MeterEventPlace **list);
 
 /* The rollups of these versions hold none of what was taken back in the interval. */
-extern void meter_event_recounted(const pg_uuid_t *organization, MeterText type,
+extern void meter_reversal_settle(const pg_uuid_t *organization, MeterText type,
 								  MeterInterval interval, const int32 *versions, int n);
 
 /* ---- series: stream, subject, currency and dimensions as a number ---- */
@@ -264,5 +264,78 @@ typedef struct MeterRejectedRow
 extern int64 meter_rejected_next_id(void);
 extern void meter_rejected_append(const pg_uuid_t *organization, TimestampTz received_at,
 								  const MeterRejectedRow *rows, int n);
+
+/*
+ * A rejection that is open.  Trying again goes by events, that is by their first
+ * rejections: pick some, lock them, settle what came of it.
+ */
+typedef struct MeterRejection
+{
+	int64		rejection_id;
+	int64		first_id;
+	bool		quarantined;
+	TimestampTz received_at;
+	bool		by_meter;
+	pg_uuid_t	meter_id;
+	int64		seq;			/* the event's where it keeps its keys, else 0 */
+	bool		stored;			/* is the event in the store, */
+	TimestampTz time;			/* ... and where */
+	bool		reversed;		/* it was taken back */
+	MeterText	payload;
+} MeterRejection;
+
+/* A rejection that was asked for. */
+typedef struct MeterRejectionState
+{
+	int64		rejection_id;
+	int64		first_id;		/* 0: there is no such rejection */
+	bool		resolved;
+	bool		quarantined;
+	bool		by_meter;
+	pg_uuid_t	meter_id;
+	int			bytes;			/* of its payload */
+} MeterRejectionState;
+
+/* What is known of these, in their order; palloc'd. */
+extern MeterRejectionState *meter_rejection_look_up(const pg_uuid_t *organization,
+													const int64 *ids, int n);
+
+/* The next events behind the first rejection after that have open rejections, in
+ * quarantine or refused, of the meter or all (NULL); no more than memory bears. */
+extern int	meter_rejection_next(const pg_uuid_t *organization, bool quarantined, const pg_uuid_t *meter_id,
+								 int64 after, int64 **firsts);
+
+/* At most as many bytes of payloads, and events, are tried at a time. */
+#define METER_REJECTION_BYTES (8 * 1024 * 1024)
+#define METER_REJECTION_EVENTS 1000
+
+/* Lock the events and read their open rejections, event by event; those that
+ * another transaction has locked are left out. */
+extern int	meter_rejection_lock(const pg_uuid_t *organization, const int64 *firsts, int n,
+								 MeterRejection **rejections);
+
+/* What came of one that was tried again. */
+typedef struct MeterRejectionResult
+{
+	int64		rejection_id;
+	bool		resolved;
+	int64		seq;			/* the event's where it keeps its keys now, else 0 */
+	const char *status;			/* where it stays */
+	const char *code;
+	const char *pointer;		/* or NULL */
+	const char *message;
+} MeterRejectionResult;
+
+extern void meter_rejection_settle(const pg_uuid_t *organization, TimestampTz now, const char *resolution,
+								   const MeterRejectionResult *results, int n);
+
+/* Events that are in the store now, by their first rejections. */
+extern void meter_rejection_stored(const pg_uuid_t *organization, const int64 *firsts,
+								   const TimestampTz *times, int n);
+
+/* Was the event, whose row is stored at time, counted anew by one of these
+ * versions? */
+extern bool meter_event_recounted(const pg_uuid_t *organization, TimestampTz time, int64 seq,
+								  const int32 *version_ids, int n);
 
 #endif							/* METER_ENGINE_STORE_H */

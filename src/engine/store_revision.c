@@ -274,7 +274,7 @@ meter_event_reversed(const pg_uuid_t *organization, MeterText type, MeterInterva
 
 /* The rollups hold none of what was taken back; see store.h. */
 void
-meter_event_recounted(const pg_uuid_t *organization, MeterText type, MeterInterval interval,
+meter_reversal_settle(const pg_uuid_t *organization, MeterText type, MeterInterval interval,
 					  const int32 *versions, int n)
 {
 	static MeterStatement statement = {
