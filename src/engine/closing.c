@@ -22,7 +22,7 @@ meter_closing_touch(const pg_uuid_t *organization, const char *reason,
 
 /* Revise finalized windows of a range; see closing.h. */
 void
-meter_closing_touch_range(const pg_uuid_t *organization, const char *reason,
-						  const MeterEntry *meter, TimestampTz from, TimestampTz to)
+meter_closing_touch_range(const pg_uuid_t *organization, const MeterEntry *meter,
+						  TimestampTz from, TimestampTz to, const char *reason)
 {
 }

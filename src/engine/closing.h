@@ -40,7 +40,7 @@ extern void meter_closing_touch(const pg_uuid_t *organization, const char *reaso
 								const MeterClosingTouch *touches, int n);
 
 /* The same for whatever was counted anew from from to to, of all subjects. */
-extern void meter_closing_touch_range(const pg_uuid_t *organization, const char *reason,
-									  const MeterEntry *meter, TimestampTz from, TimestampTz to);
+extern void meter_closing_touch_range(const pg_uuid_t *organization, const MeterEntry *meter,
+									  TimestampTz from, TimestampTz to, const char *reason);
 
 #endif							/* METER_ENGINE_CLOSING_H */

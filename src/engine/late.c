@@ -28,15 +28,6 @@
 #include "values/duration.h"
 #include "values/timestamp.h"
 
-/* The windows of one version and subject. */
-typedef struct Calendar
-{
-	const MeterPlan *plan;
-	MeterText	subject;
-	MeterPeriod *periods;		/* NULL: one window for all time */
-	int			nperiods;
-} Calendar;
-
 static int
 subject_cmp(MeterText a, MeterText b)
 {
@@ -60,14 +51,14 @@ by_subscription(const MeterPlan *plan)
 
 /* Look at another version's or subject's windows, if it is one. */
 static void
-turn_to(Calendar *calendar, const MeterBatch *batch, const MeterPlan *plan, MeterText subject)
+turn_to(MeterCalendar *calendar, const MeterBatch *batch, const MeterPlan *plan, MeterText subject)
 {
 	if (calendar->plan == plan &&
 		(!by_subscription(plan) || subject_cmp(calendar->subject, subject) == 0))
 		return;
 	if (calendar->periods)
 		pfree(calendar->periods);
-	*calendar = (Calendar) {.plan = plan, .subject = subject};
+	*calendar = (MeterCalendar) {.plan = plan, .subject = subject};
 	/* a subject that is none has no subscriptions */
 	if (by_subscription(plan) && subject.data)
 		calendar->nperiods = meter_customer_periods(&batch->organization, &subject, DT_NOBEGIN, DT_NOEND,
@@ -76,7 +67,7 @@ turn_to(Calendar *calendar, const MeterBatch *batch, const MeterPlan *plan, Mete
 
 /* The window that holds t. */
 static MeterInterval
-window_at(const Calendar *calendar, TimestampTz t)
+window_at(const MeterCalendar *calendar, TimestampTz t)
 {
 	MeterInterval window;
 	int			p = 0;
@@ -94,6 +85,15 @@ window_at(const Calendar *calendar, TimestampTz t)
 	};
 }
 
+/* The end of the window that holds t; see late.h. */
+TimestampTz
+meter_calendar_end(MeterCalendar *calendar, const MeterBatch *batch, const MeterPlan *plan,
+				   MeterText subject, TimestampTz t)
+{
+	turn_to(calendar, batch, plan, subject);
+	return window_at(calendar, t).to;
+}
+
 /*
  * Where a late event is counted by policy next_window: at the start of the
  * meter's earliest window that still takes events, or at the start of the
@@ -103,7 +103,7 @@ static TimestampTz
 next_placement(const MeterBatch *batch, const MeterContribution *c, MeterText subject)
 {
 	TimestampTz placement = batch->received_at;
-	Calendar	calendar = {0};
+	MeterCalendar calendar = {0};
 
 	for (int v = 0; v < c->meter->nversions; v++)
 	{
@@ -187,7 +187,7 @@ say_late(const MeterLatePolicy *policy, TimestampTz received_at, TimestampTz end
 
 /* Judge one contribution. */
 static void
-judge(MeterBatch *batch, MeterLateMemory *memory, Calendar *calendar, MeterContribution *c)
+judge(MeterBatch *batch, MeterLateMemory *memory, MeterCalendar *calendar, MeterContribution *c)
 {
 	const MeterLatePolicy *policy = &c->plan->late;
 	const MeterEvent *event = &batch->events[c->event];
@@ -276,12 +276,12 @@ meter_batch_judge_late(MeterBatch *batch, MeterLateMemory *memory)
 {
 	int		   *suspects;
 	int			n = 0;
-	Calendar	calendar = {0};
+	MeterCalendar calendar = {0};
 
 	if (batch->nmaybe_late == 0)
 		return;
 	suspects = palloc(batch->nmaybe_late * sizeof(int));
-	for (int i = 0; i < batch->ncontributions; i++)
+	for (int i = memory->first; i < batch->ncontributions; i++)
 	{
 		const MeterContribution *c = &batch->contributions[i];
 

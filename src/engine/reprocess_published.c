@@ -117,8 +117,8 @@ recount_found(const pg_uuid_t *organization, const char *key, const Found *found
 		reprocess.from = meter_reprocess_hours(&reprocess, &events);
 	}
 	meter = meter_cache_meter(organization, key, strlen(key));
-	meter_closing_touch_range(organization, REASON, meter, found->first * METER_HOUR,
-							  (found->last + 1) * METER_HOUR);
+	meter_closing_touch_range(organization, meter, found->first * METER_HOUR,
+							  (found->last + 1) * METER_HOUR, REASON);
 }
 
 /* Times changed hands; see reprocess.h. */
