@@ -147,6 +147,9 @@ extern void *meter_batch_grow(void *array, int used, int *size, Size item, int i
 /* dedup.c: claim the keys of what is new and settle every event's status. */
 extern void meter_batch_dedup(MeterBatch *batch);
 
+/* What is said of a key that was counted before with another payload. */
+extern MeterError *meter_batch_key_conflict(const MeterBatch *batch);
+
 /* Claim the envelope's key of a batch of one event at the head of a chain. */
 extern void meter_batch_claim_chained(MeterBatch *batch);
 

@@ -137,8 +137,9 @@ envelope_key(const MeterEvent *event)
 	return (MeterText) {key, len};
 }
 
-static MeterError *
-key_conflict(const MeterBatch *batch)
+/* What is said of a key that came before; see batch.h. */
+MeterError *
+meter_batch_key_conflict(const MeterBatch *batch)
 {
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	MeterError	err;
@@ -204,7 +205,7 @@ settle_envelopes(MeterBatch *batch, const KeyList *list)
 		event->settled = event->by_envelope = true;
 		event->status = list->keys[i].state == METER_KEY_CONFLICT ?
 			METER_STATUS_CONFLICT : METER_STATUS_DUPLICATE;
-		event->error = list->keys[i].state == METER_KEY_CONFLICT ? key_conflict(batch) : NULL;
+		event->error = list->keys[i].state == METER_KEY_CONFLICT ? meter_batch_key_conflict(batch) : NULL;
 	}
 }
 
@@ -220,7 +221,7 @@ settle_meter_keys(MeterBatch *batch, const KeyList *list)
 			continue;
 		c->outcome = list->keys[i].state == METER_KEY_CONFLICT ?
 			METER_OUTCOME_CONFLICT : METER_OUTCOME_DUPLICATE;
-		c->error = list->keys[i].state == METER_KEY_CONFLICT ? key_conflict(batch) : NULL;
+		c->error = list->keys[i].state == METER_KEY_CONFLICT ? meter_batch_key_conflict(batch) : NULL;
 		meter_event_settle(batch, &batch->events[c->event]);
 	}
 }

@@ -29,15 +29,6 @@
 #include "values/duration.h"
 #include "values/timestamp.h"
 
-/* The windows of one definition and subject. */
-typedef struct Calendar
-{
-	const MeterWindow *window;
-	MeterText	subject;
-	MeterPeriod *periods;		/* NULL: one window for all time */
-	int			nperiods;
-} Calendar;
-
 static int
 subject_cmp(MeterText a, MeterText b)
 {
@@ -54,7 +45,7 @@ own_window(const MeterPlan *plan)
 }
 
 static void
-close_calendar(Calendar *calendar)
+close_calendar(MeterCalendar *calendar)
 {
 	if (calendar->periods)
 		pfree(calendar->periods);
@@ -63,7 +54,7 @@ close_calendar(Calendar *calendar)
 
 /* Look at another definition's or subject's windows, if it is one. */
 static void
-turn_to(Calendar *calendar, const MeterBatch *batch, const MeterWindow *window, MeterText subject)
+turn_to(MeterCalendar *calendar, const MeterBatch *batch, const MeterWindow *window, MeterText subject)
 {
 	bool		by_subscription = window->size == METER_WINDOW_BILLING_PERIOD;
 
@@ -71,7 +62,7 @@ turn_to(Calendar *calendar, const MeterBatch *batch, const MeterWindow *window, 
 		(!by_subscription || subject_cmp(calendar->subject, subject) == 0))
 		return;
 	close_calendar(calendar);
-	*calendar = (Calendar) {.window = window, .subject = subject};
+	*calendar = (MeterCalendar) {.window = window, .subject = subject};
 	/* a subject that is none has no subscriptions */
 	if (by_subscription && subject.data)
 		calendar->nperiods = meter_customer_periods(&batch->organization, &subject, DT_NOBEGIN, DT_NOEND,
@@ -80,7 +71,7 @@ turn_to(Calendar *calendar, const MeterBatch *batch, const MeterWindow *window, 
 
 /* The window that holds t. */
 static MeterInterval
-window_at(const Calendar *calendar, TimestampTz t)
+window_at(const MeterCalendar *calendar, TimestampTz t)
 {
 	MeterInterval window;
 	int			p = 0;
@@ -98,6 +89,15 @@ window_at(const Calendar *calendar, TimestampTz t)
 	};
 }
 
+/* The end of the window that holds t; see late.h. */
+TimestampTz
+meter_calendar_end(MeterCalendar *calendar, const MeterBatch *batch, const MeterPlan *plan,
+				   MeterText subject, TimestampTz t)
+{
+	turn_to(calendar, batch, own_window(plan), subject);
+	return window_at(calendar, t).to;
+}
+
 /*
  * Where a late event is counted by policy next_window: at the start of the
  * meter's earliest window that still takes events, or at the start of the
@@ -107,7 +107,7 @@ static TimestampTz
 next_placement(const MeterBatch *batch, const MeterContribution *c, MeterText subject)
 {
 	TimestampTz placement = batch->received_at;
-	Calendar	calendar = {0};
+	MeterCalendar	calendar = {0};
 
 	for (int v = 0; v < c->meter->nversions; v++)
 	{
@@ -238,7 +238,7 @@ apply_policy(MeterBatch *batch, MeterLateMemory *memory, MeterContribution *c, T
 
 /* Judge one contribution. */
 static void
-judge(MeterBatch *batch, MeterLateMemory *memory, Calendar *calendar, MeterContribution *c)
+judge(MeterBatch *batch, MeterLateMemory *memory, MeterCalendar *calendar, MeterContribution *c)
 {
 	const MeterEvent *event = &batch->events[c->event];
 	TimestampTz due = batch->received_at - c->plan->late.grace;
@@ -310,12 +310,12 @@ meter_batch_judge_late(MeterBatch *batch, MeterLateMemory *memory)
 {
 	int		   *suspects;
 	int			n = 0;
-	Calendar	calendar = {0};
+	MeterCalendar	calendar = {0};
 
 	if (batch->nmaybe_late == 0)
 		return;
 	suspects = palloc(batch->nmaybe_late * sizeof(int));
-	for (int i = 0; i < batch->ncontributions; i++)
+	for (int i = memory->first; i < batch->ncontributions; i++)
 	{
 		const MeterContribution *c = &batch->contributions[i];
 

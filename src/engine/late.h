@@ -7,6 +7,7 @@
 #define METER_ENGINE_LATE_H
 
 #include "engine/batch.h"
+#include "engine/customers.h"
 
 /* May the plan's policy have something to say to an event of that time?  What
  * it asks nearly every event, so it is three comparisons. */
@@ -18,6 +19,19 @@ meter_late_suspect(const MeterPlan *plan, TimestampTz received_at, TimestampTz t
 	/* a window ends behind the events it holds */
 	return age > plan->late.grace || age > plan->late.max_age || -age > plan->late.max_future;
 }
+
+/* The windows of one definition and subject; begins zeroed. */
+typedef struct MeterCalendar
+{
+	const MeterWindow *window;
+	MeterText	subject;
+	MeterPeriod *periods;		/* NULL: one window for all time */
+	int			nperiods;
+} MeterCalendar;
+
+/* The end of the window of the plan's own profile that holds t. */
+extern TimestampTz meter_calendar_end(MeterCalendar *calendar, const MeterBatch *batch,
+									  const MeterPlan *plan, MeterText subject, TimestampTz t);
 
 /* How far a meter's windows are closed, asked once. */
 typedef struct MeterLateHorizon
@@ -31,6 +45,7 @@ typedef struct MeterLateHorizon
 typedef struct MeterLateMemory
 {
 	MemoryContext context;
+	int			first;			/* contributions before it are not looked at */
 	MeterLateHorizon *horizons;
 	int			n;
 	int			size;

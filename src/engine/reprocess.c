@@ -18,7 +18,7 @@
  * Done again, it gives the same: whoever was interrupted does the hours again
  * that were not committed.
  */
-#include "engine/recount.h"
+#include "engine/reprocess_private.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -94,7 +94,7 @@ version_cmp(const void *a, const void *b)
 
 /* Every version of the meter, also those that are in force no more. */
 static void
-find_versions(MeterRecount *recount)
+find_versions(MeterReprocessBatch *recount)
 {
 	static MeterStatement statement = {
 		"SELECT v.version_id FROM meter.meter_version AS v"
@@ -120,7 +120,7 @@ find_versions(MeterRecount *recount)
 
 /* Count the hours that were found, and put the result in its place. */
 static void
-recount_hours(MeterRecount *recount, const Hours *hours, int32 from, int32 to)
+recount_hours(MeterReprocessBatch *recount, const Hours *hours, int32 from, int32 to)
 {
 	MeterInterval interval = hours_interval(from, to);
 	int			at_a_time = Max(1, Min(CHUNK_PAGES, CHUNK_BYTES / Max(hours->largest, 1)));
@@ -129,7 +129,7 @@ recount_hours(MeterRecount *recount, const Hours *hours, int32 from, int32 to)
 	recount->nreversed = meter_event_reversed(&recount->organization, recount->type, interval,
 											  &recount->reversed);
 	meter_event_pages(&recount->organization, recount->type, interval, at_a_time,
-					  meter_recount_pages, recount);
+					  meter_reprocess_pages, recount);
 	recount->ndeltas = meter_rollup_combine(recount->deltas, recount->ndeltas);
 	meter_rollup_replace(&recount->organization, hours->list, hours->n,
 						 recount->versions, recount->nversions, recount->deltas, recount->ndeltas);
@@ -140,7 +140,7 @@ recount_hours(MeterRecount *recount, const Hours *hours, int32 from, int32 to)
 
 /* Lock, and see what is to be done. */
 static void
-begin_recount(MeterRecount *recount, const MeterReprocess *reprocess)
+begin_recount(MeterReprocessBatch *recount, const MeterReprocess *reprocess)
 {
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
@@ -176,7 +176,7 @@ meter_reprocess_hours(const MeterReprocess *reprocess, int64 *events)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter reprocess",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	MeterRecount recount = {.context = context};
+	MeterReprocessBatch recount = {.context = context};
 	Hours		hours = {0};
 	int32		from;
 	int32		to = reprocess->to;

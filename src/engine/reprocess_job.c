@@ -107,20 +107,17 @@ meter_reprocess_job_step(const pg_uuid_t *organization, int64 job_id)
 	return true;
 }
 
-/* Would the same error come again? */
+/* Would the same error come again?  Not where it was for lack of time, room or
+ * luck. */
 static bool
 will_recur(const ErrorData *error)
 {
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
-	{
-		case ERRCODE_TO_CATEGORY(ERRCODE_TRANSACTION_ROLLBACK):
-		case ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES):
-		case ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION):
-		case ERRCODE_TO_CATEGORY(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE):
-			return error->sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
-		default:
-			return true;
-	}
+	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+	return error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+		category != ERRCODE_TO_CATEGORY(ERRCODE_TRANSACTION_ROLLBACK) &&
+		category != ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) &&
+		category != ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION);
 }
 
 /* The next step, by the function that pins its settings; *error where it failed

@@ -261,6 +261,25 @@ typedef struct MeterRejectedRow
 	MeterText	payload;		/* JSON text */
 } MeterRejectedRow;
 
+/* store_refusal.c: what is known of events that are stored. */
+typedef struct MeterRefusal
+{
+	int64		seq;			/* the event's */
+	int64		rejection_id;
+	int64		first_id;
+	pg_uuid_t	meter_id;
+	bool		open;
+	bool		quarantined;
+} MeterRefusal;
+
+/* The meters' rejections of any of these events; palloc'd, returns how many. */
+extern int	meter_rejected_find(const pg_uuid_t *organization, const int64 *seqs, int n,
+								MeterRefusal **list);
+
+/* The events of these rejections were counted by reprocessing. */
+extern void meter_rejected_resolve(const pg_uuid_t *organization, const int64 *rejections, int n,
+								   TimestampTz at);
+
 extern int64 meter_rejected_next_id(void);
 extern void meter_rejected_append(const pg_uuid_t *organization, TimestampTz received_at,
 								  const MeterRejectedRow *rows, int n);
