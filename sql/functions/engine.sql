@@ -39,7 +39,7 @@ CREATE FUNCTION meter.explain_usage(organization_id uuid, meter text, period_fro
 		as_of timestamptz DEFAULT NULL, after_time timestamptz DEFAULT NULL, after_seq bigint DEFAULT NULL,
 		page_size int DEFAULT 100)
 	RETURNS TABLE ("time" timestamptz, seq bigint, type text, source text, id text, subject text, dimensions jsonb,
-		currency text, version int, value numeric, unique_key text, data json)
+		currency text, version int, value numeric, unique_key text, data json, original_time timestamptz)
 	LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 100
 	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 	AS 'MODULE_PATHNAME', 'meter_explain_usage';

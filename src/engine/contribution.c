@@ -180,7 +180,7 @@ meter_batch_measure(MeterBatch *batch, int event_number)
 		const MeterEntry *meter = listeners->meters[i];
 		const MeterPlan *plan = meter_entry_version(meter, event->time);
 
-		if (plan == NULL || meter->archived || (event->target && event->target != meter))
+		if (plan == NULL || (meter->archived && !batch->amends) || (event->target && event->target != meter))
 			continue;
 		meter_batch_measure_for(batch, event_number, meter, plan);
 	}

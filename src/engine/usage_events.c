@@ -61,9 +61,9 @@ meter_subjects_have(const MeterSubjects *subjects, MeterText subject)
 	return false;
 }
 
-/* Take the next number off an array's text, {1,2}. */
-static bool
-next_version_id(MeterText *rest, int32 *version_id)
+/* Take the next version's id off an array's text; see usage.h. */
+bool
+meter_usage_next_version(MeterText *rest, int32 *version_id)
 {
 	const char *p = rest->data;
 	const char *end = p + rest->len;
@@ -109,7 +109,7 @@ meter_usage_visit_event(const MeterUsageRequest *request, const MeterSubjects *s
 	int32		version_id;
 	MeterJson	doc = {0};
 
-	while (next_version_id(&versions, &version_id))
+	while (meter_usage_next_version(&versions, &version_id))
 	{
 		int			version = meter_usage_version(request, version_id);
 		const MeterPlan *plan;
