@@ -189,12 +189,13 @@ BEGIN
 		"time" timestamptz,
 		tried_at timestamptz,
 		resolved_at timestamptz,
-		resolution text CHECK (resolution IN ('released', 'replayed')),
+		resolution text CHECK (resolution IN ('released', 'replayed', 'reversed')),
 		payload json NOT NULL,
 		PRIMARY KEY (organization_id, rejection_id)
 	);
 	CREATE INDEX IF NOT EXISTS rejected_event_open_idx ON meter.rejected_event (organization_id, first_id)
 		WHERE resolved_at IS NULL;
+	CREATE INDEX IF NOT EXISTS rejected_event_seq_idx ON meter.rejected_event (organization_id, seq) WHERE seq IS NOT NULL;
 	COMMENT ON TABLE meter.rejected_event IS 'Events that were not counted, kept whole. The view meter.rejected_events is the one to read.';
 	COMMENT ON COLUMN meter.rejected_event.organization_id IS 'The tenant.';
 	COMMENT ON COLUMN meter.rejected_event.rejection_id IS 'The rejection''s number.';
@@ -206,7 +207,7 @@ BEGIN
 	COMMENT ON COLUMN meter.rejected_event."time" IS 'On the event''s first rejection: where the event is stored; null where it is not.';
 	COMMENT ON COLUMN meter.rejected_event.tried_at IS 'When it was tried again last.';
 	COMMENT ON COLUMN meter.rejected_event.resolved_at IS 'When it was counted after all, or found to be nothing to count; null while it is open.';
-	COMMENT ON COLUMN meter.rejected_event.resolution IS 'What brought that about: released or replayed.';
+	COMMENT ON COLUMN meter.rejected_event.resolution IS 'What brought that about: released or replayed; reversed where the event was taken back.';
 	COMMENT ON COLUMN meter.rejected_event.code IS 'Stable code of the reason.';
 	COMMENT ON COLUMN meter.rejected_event.pointer IS 'JSON pointer to the culprit.';
 	COMMENT ON COLUMN meter.rejected_event.message IS 'What was wrong and what was expected.';

@@ -39,15 +39,26 @@ extern void meter_correct(const MeterCorrection *correction, MeterCorrected *cor
 
 /* ---- correct_find.c ---- */
 
-/* An event as it stands in the store, all of its rows. */
+/* An event as it stands in the stores. */
 typedef struct MeterStoredEvent
 {
-	int			nrows;			/* the first is the main one */
-	MeterEventRow *rows;
+	TimestampTz time;			/* where its key leads to */
+	int64		seq;
+	int			nrows;			/* the first is the main one; none of an event */
+	MeterEventRow *rows;		/* that is only in quarantine */
+	int			nrejections;	/* by meters that did not count it */
+	MeterRejection *rejections;
 } MeterStoredEvent;
 
+/* Find its time and number. */
 extern void meter_correct_find(const MeterCorrection *correction, const MeterListeners *listeners,
 							   MeterStoredEvent *stored);
+
+/* Read its rows. */
+extern void meter_correct_read(const MeterCorrection *correction, MeterStoredEvent *stored);
+
+/* Raise 42704; kept says that it is there, but counted nowhere. */
+extern void meter_correct_missing(const MeterCorrection *correction, bool kept) pg_attribute_noreturn();
 
 /* Raise 55000. */
 extern void meter_correct_reversed(const MeterCorrection *correction) pg_attribute_noreturn();
@@ -70,7 +81,7 @@ typedef struct MeterRecount
 } MeterRecount;
 
 /* Count a row for the versions it names (weight 1), or take it back (-1): then
- * *reversal says which versions cannot. */
+ * those that cannot are added to *reversal. */
 extern void meter_recount_row(MeterRecount *recount, const MeterEventRow *row, int weight,
 							  MeterReversal *reversal);
 

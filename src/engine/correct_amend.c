@@ -6,7 +6,8 @@
  * same code that measures what comes, by the versions in force at its time.
  * Three things differ.  It claims no envelope's key, for the old one's leads to
  * it.  Whether it is late was decided once: a meter that counted the old one
- * counts it at the same place.  And a meter that was archived since takes it
+ * counts it at the same place, and one that refused it for its time or put it
+ * into quarantine does so again.  And a meter that was archived since takes it
  * where it took the old one.
  */
 #include "engine/correct.h"
@@ -90,6 +91,35 @@ find_counted(const MeterStoredEvent *stored, const MeterEntry *meter)
 	return NULL;
 }
 
+/* Was the old event refused or put aside by the meter for its time?  Then so
+ * is the new one. */
+static bool
+untimely(const MeterStoredEvent *stored, MeterContribution *c)
+{
+	static const char *const codes[] = {"LATE", "LATE_QUARANTINED", "TOO_OLD", "TOO_FUTURE"};
+
+	for (int i = 0; i < stored->nrejections; i++)
+	{
+		const MeterRejection *rejection = &stored->rejections[i];
+		MeterError	err;
+
+		if (memcmp(&rejection->meter_id, &c->meter->id, UUID_LEN) != 0)
+			continue;
+		for (int k = 0; k < lengthof(codes); k++)
+		{
+			if (strcmp(rejection->code, codes[k]) != 0)
+				continue;
+			meter_error_set(&err, codes[k], "%s", rejection->message);
+			meter_error_prepend(&err, "time", 4);
+			c->error = meter_batch_error(&err);
+			c->outcome = strcmp(rejection->status, "quarantined") == 0 ?
+				METER_OUTCOME_QUARANTINED : METER_OUTCOME_REJECTED;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Measure the event, and leave out who does not take it any more. */
 static void
 measure(MeterBatch *batch, const MeterStoredEvent *stored)
@@ -103,6 +133,10 @@ measure(MeterBatch *batch, const MeterStoredEvent *stored)
 	{
 		MeterContribution *c = &batch->contributions[i];
 
+		if (c->outcome == METER_OUTCOME_COUNTED && untimely(stored, c))
+			continue;
+		/* it was judged once; an archived meter keeps what it has */
+		c->timing = METER_TIMELY;
 		if (!c->meter->archived || find_counted(stored, c->meter))
 			continue;
 		c->outcome = METER_OUTCOME_FILTERED;
@@ -143,8 +177,12 @@ claim_key(MeterBatch *batch, MeterContribution *c, TimestampTz time)
 
 /* Keep whole what some of the meters refused. */
 static void
-keep_rejections(const MeterBatch *batch)
+keep_rejections(const MeterBatch *batch, TimestampTz time)
 {
+	static const char *const statuses[METER_OUTCOME_CONFLICT + 1] = {
+		[METER_OUTCOME_REJECTED] = "rejected", [METER_OUTCOME_QUARANTINED] = "quarantined",
+		[METER_OUTCOME_CONFLICT] = "conflict"
+	};
 	MeterRejectedRow *rows = palloc(Max(batch->ncontributions, 1) * sizeof(MeterRejectedRow));
 	int			n = 0;
 
@@ -154,12 +192,15 @@ keep_rejections(const MeterBatch *batch)
 
 		if (c->error == NULL)
 			continue;
-		rows[n++] = (MeterRejectedRow) {
-			.meter_id = &c->meter->id,
-				.status = c->outcome == METER_OUTCOME_CONFLICT ? "conflict" : "rejected",
+		rows[n] = (MeterRejectedRow) {
+			.rejection_id = meter_rejected_next_id(), .seq = batch->events[0].seq,
+				.time = time, .stored = true,
+				.meter_id = &c->meter->id, .status = statuses[c->outcome],
 				.code = c->error->code, .pointer = c->error->pointer, .message = c->error->message,
 				.payload = batch->events[0].raw
 		};
+		rows[n].first_id = rows[0].rejection_id;
+		n++;
 	}
 	meter_rejected_append(&batch->organization, batch->received_at, rows, n);
 }
@@ -240,10 +281,10 @@ meter_amend(const MeterCorrection *correction, const MeterStoredEvent *stored, i
 	}
 	if (batch.ncontributions > 0)
 		meter_event_settle(&batch, event);
-	if (event->status != METER_STATUS_ACCEPTED && event->status != METER_STATUS_UNMATCHED)
+	if (event->status == METER_STATUS_REJECTED || event->status == METER_STATUS_CONFLICT)
 		meter_error_throw(event->error, ERRCODE_INVALID_PARAMETER_VALUE, "the amended event cannot be counted");
 	*partial = event->error;
-	keep_rejections(&batch);
+	keep_rejections(&batch, stored->time);
 	place_rows(&batch, stored, replacement);
 	MemoryContextSwitchTo(old);
 }

@@ -131,10 +131,6 @@ meter_recount_row(MeterRecount *recount, const MeterEventRow *row, int weight, M
 
 	if (row->data.data && !meter_json_parse(doc, row->data.data, row->data.len, &err))
 		meter_error_throw(&err, ERRCODE_DATA_CORRUPTED, "stored event");
-	if (reversal)
-		*reversal = (MeterReversal) {
-			.time = row->time, .recount = palloc((versions.len / 2 + 1) * sizeof(Datum))
-		};
 	while (meter_usage_next_version(&versions, &version_id))
 	{
 		const MeterEntry *meter;
@@ -145,8 +141,11 @@ meter_recount_row(MeterRecount *recount, const MeterEventRow *row, int weight, M
 		if (plan == NULL)
 			continue;
 		add_version(recount, meter, plan, row, doc, weight, &kept);
-		if (kept)
-			reversal->recount[reversal->nrecount++] = Int32GetDatum(version_id);
+		if (!kept)
+			continue;
+		reversal->recount = reversal->nrecount == 0 ? palloc(sizeof(Datum)) :
+			repalloc(reversal->recount, (reversal->nrecount + 1) * sizeof(Datum));
+		reversal->recount[reversal->nrecount++] = Int32GetDatum(version_id);
 	}
 }
 

@@ -131,9 +131,9 @@ choose(const MeterCorrection *correction, const Candidates *list)
 	return chosen;
 }
 
-/* Raise 42704. */
-static void
-not_found(const MeterCorrection *correction, bool kept)
+/* Raise 42704; see correct.h. */
+void
+meter_correct_missing(const MeterCorrection *correction, bool kept)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -141,7 +141,7 @@ not_found(const MeterCorrection *correction, bool kept)
 					correction->type.len, correction->type.data,
 					correction->key.len, correction->key.data),
 			 errdetail("EVENT_NOT_FOUND."),
-			 kept ? errhint("It came, but nothing counted it: see meter.rejected_events.") : 0));
+			 kept ? errhint("It is in quarantine: release it first, or void it.") : 0));
 }
 
 /* Raise 55000; see correct.h. */
@@ -161,12 +161,8 @@ void
 meter_correct_find(const MeterCorrection *correction, const MeterListeners *listeners,
 				   MeterStoredEvent *stored)
 {
-	const pg_uuid_t *organization = &correction->organization;
 	Candidates	list = list_envelopes(correction);
 	const MeterKey *key = choose(correction, &list);
-	TimestampTz *places;
-	int64		seq;
-	int			n;
 
 	if (key == NULL && correction->source == NULL)
 	{
@@ -174,22 +170,40 @@ meter_correct_find(const MeterCorrection *correction, const MeterListeners *list
 		key = choose(correction, &list);
 	}
 	if (key == NULL)
-		not_found(correction, false);
-	seq = key->seq;
-	if (meter_reversal_follow(organization, key->time, &seq))
+		meter_correct_missing(correction, false);
+	stored->time = key->time;
+	stored->seq = key->seq;
+	if (meter_reversal_follow(&correction->organization, stored->time, &stored->seq))
 		meter_correct_reversed(correction);
+}
 
-	n = meter_event_places(organization, seq, &places);
-	stored->rows = palloc((n + 1) * sizeof(MeterEventRow));
-	if (!meter_event_find(organization, correction->type, key->time, seq, &stored->rows[0]))
-		not_found(correction, true);
-	stored->nrows = 1;
-	for (int i = 0; i < n; i++)
+/* Read an event's rows; see correct.h. */
+void
+meter_correct_read(const MeterCorrection *correction, MeterStoredEvent *stored)
+{
+	const pg_uuid_t *organization = &correction->organization;
+	TimestampTz *places;
+	int			nplaces = meter_placement_list(organization, stored->seq, &places);
+	bool		again = false;
+
+	for (int i = 0; i < nplaces; i++)
+		again |= places[i] == stored->time;
+	stored->nrows = meter_event_find(organization, correction->type, stored->time, stored->seq,
+									 again, &stored->rows);
+	for (int i = 0; i < nplaces; i++)
 	{
-		if (!meter_event_find(organization, correction->type, places[i], seq, &stored->rows[stored->nrows]))
+		MeterEventRow *rows;
+		int			n;
+
+		if (places[i] == stored->time)
+			continue;
+		n = meter_event_find(organization, correction->type, places[i], stored->seq, true, &rows);
+		if (n == 0 || stored->nrows == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("event %lld is not where it is counted", (long long) seq)));
-		stored->nrows++;
+					 errmsg("event %lld is not where it is counted", (long long) stored->seq)));
+		stored->rows = repalloc(stored->rows, (stored->nrows + n) * sizeof(MeterEventRow));
+		memcpy(stored->rows + stored->nrows, rows, n * sizeof(MeterEventRow));
+		stored->nrows += n;
 	}
 }

@@ -291,7 +291,7 @@ meter_explain(const MeterExplainRequest *request, MeterExplainEmit emit, void *a
 
 	for (int i = 0; i < n && want_more(&explain, intervals[i].from); i++)
 		meter_event_scan_known(&usage->organization, (MeterText) {type, strlen(type)}, intervals[i],
-							   usage->known ? usage->as_of : DT_NOEND, want_more, visit_event, &explain);
+							   meter_usage_as_of(usage), want_more, visit_event, &explain);
 	sort_rows(&explain);
 	for (int i = 0; i < explain.nrows; i++)
 		emit(arg, &explain.rows[i]);

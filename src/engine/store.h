@@ -99,6 +99,17 @@ typedef struct MeterPlacement
 
 extern void meter_placement_append(const pg_uuid_t *organization, const MeterPlacement *placements, int n);
 
+/* Where an event is counted besides; palloc'd. */
+extern int	meter_placement_list(const pg_uuid_t *organization, int64 seq, TimestampTz **times);
+
+/*
+ * The rows of an event at a time, current ones, taken back or not: the first of
+ * them, or all (two meters may count an event at one place, one after the
+ * other).  Palloc'd with their texts; returns how many.
+ */
+extern int	meter_event_find(const pg_uuid_t *organization, MeterText type, TimestampTz time,
+							 int64 seq, bool all, MeterEventRow **rows);
+
 typedef struct MeterInterval
 {
 	TimestampTz from;			/* half-open */
@@ -135,8 +146,8 @@ extern void meter_event_scan_known(const pg_uuid_t *organization, MeterText type
 typedef struct MeterReversal
 {
 	TimestampTz time;			/* where it was counted */
-	int			nrecount;		/* versions whose rollups still hold it */
-	Datum	   *recount;
+	int			nrecount;		/* versions whose rollups still hold it, as */
+	Datum	   *recount;		/* int4 */
 } MeterReversal;
 
 /* How an event is taken back. */
@@ -157,15 +168,6 @@ extern bool meter_reversal_append(const pg_uuid_t *organization, const MeterReve
 /* Follow amendments of the event counted at time to the newest; true where that
  * was voided.  Reads by the caller's snapshot. */
 extern bool meter_reversal_follow(const pg_uuid_t *organization, TimestampTz time, int64 *seq);
-
-/* A row of the store, current and not taken back or not, into *row, its texts in
- * the current memory context; false where there is none. */
-extern bool meter_event_find(const pg_uuid_t *organization, MeterText type, TimestampTz time,
-							 int64 seq, MeterEventRow *row);
-
-/* Where an event is counted besides; palloc'd. */
-extern int	meter_event_places(const pg_uuid_t *organization, int64 seq, TimestampTz **times);
-extern void meter_event_place(const pg_uuid_t *organization, int64 seq, TimestampTz time);
 
 /*
  * The quarters of hours, by their start and in order, in which events were taken
@@ -341,5 +343,20 @@ typedef struct MeterRejectedRow
 extern int64 meter_rejected_next_id(void);
 extern void meter_rejected_append(const pg_uuid_t *organization, TimestampTz received_at,
 								  const MeterRejectedRow *rows, int n);
+
+/* What one meter made of an event that it did not count. */
+typedef struct MeterRejection
+{
+	pg_uuid_t	meter_id;
+	char	   *status;
+	char	   *code;
+	char	   *message;
+	MeterText	payload;
+} MeterRejection;
+
+/* Close what is open of an event that is taken back, for nobody to try it
+ * again; waits for who does.  Palloc'd; returns how many there are. */
+extern int	meter_rejected_reverse(const pg_uuid_t *organization, int64 seq, TimestampTz at,
+								   MeterRejection **list);
 
 #endif							/* METER_ENGINE_STORE_H */

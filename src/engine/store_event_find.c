@@ -1,6 +1,6 @@
 /*
  * store_event_find.c
- *		One event of the store, by its number and where it is counted.
+ *		One event of the store, by its number and a time that it is counted at.
  */
 #include "engine/store.h"
 
@@ -22,26 +22,36 @@ copy_text(MeterText text)
 	return (MeterText) {pnstrdup(text.data, text.len), text.len};
 }
 
-/* Look for an event on a page. */
-static bool
-find_on_page(MeterText page, TimestampTz time, int64 seq, MeterEventRow *row)
+/* Add what a page holds of an event to the list. */
+static int
+find_on_page(MeterText page, MeterText type, TimestampTz time, int64 seq,
+			 MeterEventRow **rows, int n)
 {
 	MeterEventCursor cursor = {.rest = page};
+	MeterEventRow row;
 
-	while (meter_event_page_next(&cursor, row))
+	while (meter_event_page_next(&cursor, &row) && row.time <= time)
 	{
-		if (row->time > time)
-			return false;
-		if (row->time == time && row->seq == seq)
-			return true;
+		if (row.time != time || row.seq != seq)
+			continue;
+		row.type = copy_text(type);
+		row.source = copy_text(row.source);
+		row.id = copy_text(row.id);
+		row.subject = copy_text(row.subject);
+		row.versions = copy_text(row.versions);
+		row.data = copy_text(row.data);
+		if (row.meter_id)
+			row.meter_id = memcpy(palloc(UUID_LEN), row.meter_id, UUID_LEN);
+		*rows = n == 0 ? palloc(sizeof(row)) : repalloc(*rows, (n + 1) * sizeof(row));
+		(*rows)[n++] = row;
 	}
-	return false;
+	return n;
 }
 
-/* Find a row of the store; see store.h. */
-bool
+/* The rows of an event at a time; see store.h. */
+int
 meter_event_find(const pg_uuid_t *organization, MeterText type, TimestampTz time, int64 seq,
-				 MeterEventRow *row)
+				 bool all, MeterEventRow **found)
 {
 	static MeterStatement statement = {
 		/* where many came, pages hold little time: it is on one of the last */
@@ -52,7 +62,7 @@ meter_event_find(const pg_uuid_t *organization, MeterText type, TimestampTz time
 	};
 	Datum		values[4];
 	bool		isnull;
-	bool		found = false;
+	int			n = 0;
 	uint64		rows;
 	Portal		portal;
 
@@ -65,22 +75,10 @@ meter_event_find(const pg_uuid_t *organization, MeterText type, TimestampTz time
 	{
 		CHECK_FOR_INTERRUPTS();
 		rows = meter_spi_fetch(portal, FIND_BATCH);
-		for (uint64 r = 0; r < rows && !found; r++)
-			found = find_on_page(meter_spi_get_text(r, 1), time, seq, row);
-		if (found)
-		{
-			row->type = copy_text(type);
-			row->source = copy_text(row->source);
-			row->id = copy_text(row->id);
-			row->subject = copy_text(row->subject);
-			row->versions = copy_text(row->versions);
-			row->data = copy_text(row->data);
-			if (row->meter_id)
-				row->meter_id = memcpy(palloc(UUID_LEN), row->meter_id, UUID_LEN);
-		}
+		for (uint64 r = 0; r < rows && (all || n == 0); r++)
+			n = find_on_page(meter_spi_get_text(r, 1), type, time, seq, found, n);
 		SPI_freetuptable(SPI_tuptable);
-	} while (rows == FIND_BATCH && !found);
+	} while (rows == FIND_BATCH && (all || n == 0));
 	SPI_cursor_close(portal);
-	return found;
+	return n;
 }
-

@@ -37,7 +37,7 @@ meter_placement_append(const pg_uuid_t *organization, const MeterPlacement *plac
 
 /* Where an event is counted besides; see store.h. */
 int
-meter_event_places(const pg_uuid_t *organization, int64 seq, TimestampTz **times)
+meter_placement_list(const pg_uuid_t *organization, int64 seq, TimestampTz **times)
 {
 	static MeterStatement statement = {
 		"SELECT p.\"time\" FROM meter.event_placement AS p"

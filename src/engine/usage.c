@@ -256,12 +256,9 @@ read_cuts(MeterUsage *usage)
 	const MeterUsageRequest *request = usage->request;
 	const MeterTiling *tiling = &usage->tiling;
 
-	if (!request->known)
-		meter_event_scan(&request->organization, event_type(request), NULL,
-						 tiling->cuts, tiling->ncuts, visit_event, usage);
-	for (int i = 0; i < tiling->ncuts && request->known; i++)
+	for (int i = 0; i < tiling->ncuts; i++)
 		meter_event_scan_known(&request->organization, event_type(request), tiling->cuts[i],
-							   request->as_of, NULL, visit_event, usage);
+							   meter_usage_as_of(request), NULL, visit_event, usage);
 }
 
 /* Put the answer together from rollups and the pieces that they cannot give. */

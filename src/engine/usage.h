@@ -31,6 +31,13 @@ typedef struct MeterUsageRequest
 	TimestampTz as_of;			/* meter_usage_meter_known gives it */
 } MeterUsageRequest;
 
+/* The time whose knowledge is asked for, DT_NOEND for now. */
+static inline TimestampTz
+meter_usage_as_of(const MeterUsageRequest *request)
+{
+	return request->known ? request->as_of : DT_NOEND;
+}
+
 /* A row of the answer. */
 typedef struct MeterUsageRow
 {

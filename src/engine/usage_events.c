@@ -29,7 +29,8 @@ meter_subjects_find(MeterSubjects *subjects, const MeterUsageRequest *request)
 	memset(subjects, 0, sizeof(*subjects));
 	subjects->all = request->subject == NULL;
 	if (!subjects->all)
-		subjects->n = meter_customer_subjects(&request->organization, request->subject, &subjects->list);
+		subjects->n = meter_customer_subjects(&request->organization, request->subject,
+											  meter_usage_as_of(request), &subjects->list);
 }
 
 /* Is this one of them?  They are sorted. */
