@@ -87,6 +87,7 @@ BEGIN
 		PRIMARY KEY (organization_id, seq, "time")
 	);
 	CREATE INDEX IF NOT EXISTS event_reversal_time_idx ON meter.event_reversal (organization_id, type, "time");
+	CREATE INDEX IF NOT EXISTS event_reversal_recount_idx ON meter.event_reversal (organization_id, type, "time") WHERE recount <> '{}';
 	COMMENT ON TABLE meter.event_reversal IS 'Events that were taken back: one row for each place an event was counted at. The events themselves stay.';
 	COMMENT ON COLUMN meter.event_reversal.organization_id IS 'The tenant.';
 	COMMENT ON COLUMN meter.event_reversal.seq IS 'The event''s arrival number.';
@@ -188,7 +189,7 @@ BEGIN
 		"time" timestamptz,
 		tried_at timestamptz,
 		resolved_at timestamptz,
-		resolution text CHECK (resolution IN ('released', 'replayed', 'reprocessed')),
+		resolution text CHECK (resolution IN ('released', 'replayed', 'reprocessed', 'reversed')),
 		payload json NOT NULL,
 		PRIMARY KEY (organization_id, rejection_id)
 	);
@@ -207,7 +208,7 @@ BEGIN
 	COMMENT ON COLUMN meter.rejected_event."time" IS 'On the event''s first rejection: where the event is stored; null where it is not.';
 	COMMENT ON COLUMN meter.rejected_event.tried_at IS 'When it was tried again last.';
 	COMMENT ON COLUMN meter.rejected_event.resolved_at IS 'When it was counted after all, or found to be nothing to count; null while it is open.';
-	COMMENT ON COLUMN meter.rejected_event.resolution IS 'What brought that about: released, replayed or reprocessed.';
+	COMMENT ON COLUMN meter.rejected_event.resolution IS 'What brought that about: released, replayed or reprocessed; reversed where the event was taken back.';
 	COMMENT ON COLUMN meter.rejected_event.code IS 'Stable code of the reason.';
 	COMMENT ON COLUMN meter.rejected_event.pointer IS 'JSON pointer to the culprit.';
 	COMMENT ON COLUMN meter.rejected_event.message IS 'What was wrong and what was expected.';
@@ -404,10 +405,13 @@ BEGIN
 
 	CREATE OR REPLACE VIEW meter.events WITH (security_invoker = true) AS
 		SELECT p.organization_id, e.seq, e.original_time AS "time", p.received_at, p.type, e.source, e.id, e.subject,
-			e.meter_id, e.versions, e.data, e."time" AS counted_at
-		FROM meter.event AS p, LATERAL meter.page_events(p.events) AS e
+			e.meter_id, e.versions, e.data, e."time" AS counted_at, r.kind AS reversal, r.reversed_at, r.replacement_seq
+		FROM meter.event AS p
+		CROSS JOIN LATERAL meter.page_events(p.events) AS e
+		LEFT JOIN meter.event_reversal AS r
+			ON r.organization_id = p.organization_id AND r.seq = e.seq AND r."time" = e."time"
 		WHERE p.replaced_at IS NULL AND NOT e.supplement;
-	COMMENT ON VIEW meter.events IS 'Accepted events.';
+	COMMENT ON VIEW meter.events IS 'Accepted events, those that were taken back among them.';
 	COMMENT ON COLUMN meter.events.organization_id IS 'The tenant.';
 	COMMENT ON COLUMN meter.events.seq IS 'Arrival number.';
 	COMMENT ON COLUMN meter.events."time" IS 'When it happened.';
@@ -420,6 +424,9 @@ BEGIN
 	COMMENT ON COLUMN meter.events.versions IS 'The meter versions that counted it.';
 	COMMENT ON COLUMN meter.events.counted_at IS 'The time it is counted at: its own, but where it came late and was moved to an open window.';
 	COMMENT ON COLUMN meter.events.data IS 'CloudEvents data, as it was written.';
+	COMMENT ON COLUMN meter.events.reversal IS 'void or amend where it was taken back; it counts no more then.';
+	COMMENT ON COLUMN meter.events.reversed_at IS 'When it was taken back.';
+	COMMENT ON COLUMN meter.events.replacement_seq IS 'Arrival number of the event that took its place.';
 
 	CREATE SEQUENCE IF NOT EXISTS meter.domain_event_seq;
 	COMMENT ON SEQUENCE meter.domain_event_seq IS 'Numbers of domain events.';

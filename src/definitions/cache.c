@@ -299,13 +299,13 @@ meter_cache_listeners(const pg_uuid_t *organization, const char *type, int len)
 {
 	static MeterStatement statement = {
 		"SELECT m.id, m.meter_no, m.key, v.version_id, v.version, v.stream_id,"
-		" v.effective_from, v.effective_to, v.definition::text, m.status = 'archived',"
+		" coalesce(v.effective_from, '-infinity'), coalesce(v.effective_to, '-infinity'), v.definition::text, m.status = 'archived',"
 		" v.inherited_fields::text"
 		" FROM meter.meter AS m"
 		" LEFT JOIN meter.meter_version AS v ON v.organization_id = m.organization_id"
-		" AND v.meter_id = m.id AND v.effective_from IS NOT NULL"
+		" AND v.meter_id = m.id AND v.published_at IS NOT NULL"
 		" WHERE m.organization_id = $1 AND m.metric_key = $2"
-		" ORDER BY m.meter_no, v.effective_from",
+		" ORDER BY m.meter_no, v.effective_from NULLS FIRST, v.version",
 		2, {UUIDOID, TEXTOID}
 	};
 	CacheItem  *item = look_up(listeners, organization, type, len);

@@ -225,6 +225,14 @@ meter_profile_state(const MeterProfile *profile, MemoryContext context)
 	return meter_state_create(profile->function, context);
 }
 
+/* Can its states take a value back?  See plan.h. */
+bool
+meter_profile_reversible(const MeterProfile *profile)
+{
+	return profile->function != METER_FUNCTION_MIN && profile->function != METER_FUNCTION_MAX &&
+		profile->function != METER_FUNCTION_LATEST && !profile->approximate;
+}
+
 /* Can results of both be added up? */
 bool
 meter_profile_agrees(const MeterProfile *a, const MeterProfile *b)

@@ -99,6 +99,8 @@ typedef struct MeterBatch
 {
 	pg_uuid_t	organization;
 	TimestampTz received_at;
+	bool		amends;			/* its event takes another one's place: meters
+								 * that are archived may take it */
 	MemoryContext context;		/* holds all below; reset with the batch */
 	MeterJson	doc;			/* of the event being read */
 	MeterJson	derived;		/* its data with derived fields, for one meter */
@@ -143,6 +145,16 @@ extern void meter_batch_measure_for(MeterBatch *batch, int event_number, const M
 
 /* Room for one more in an array that grows by doubling, from NULL. */
 extern void *meter_batch_grow(void *array, int used, int *size, Size item, int initial);
+
+/* sources.c: note, once a batch, which sources its events come from. */
+extern void meter_batch_note_sources(MeterBatch *batch);
+
+/* The sources that events of a type came from, of which one may come twice; no
+ * data for none.  Read by the caller's snapshot, palloc'd. */
+extern int	meter_sources_list(const pg_uuid_t *organization, MeterText type, MeterText **list);
+
+/* The key of an event's envelope; palloc'd. */
+extern MeterText meter_event_key(const MeterEvent *event);
 
 /* dedup.c: claim the keys of what is new and settle every event's status. */
 extern void meter_batch_dedup(MeterBatch *batch);

@@ -170,11 +170,11 @@ meter_batch_measure_for(MeterBatch *batch, int event_number, const MeterEntry *m
 
 /* Is the event for this meter? */
 static bool
-meant_for(const MeterEvent *event, const MeterEntry *meter)
+meant_for(const MeterBatch *batch, const MeterEvent *event, const MeterEntry *meter)
 {
 	const MeterRetry *retry = event->retry;
 
-	if (meter->archived || (event->target && event->target != meter))
+	if ((meter->archived && !batch->amends) || (event->target && event->target != meter))
 		return false;
 	if (retry == NULL || retry->nmeters == 0)
 		return true;
@@ -208,7 +208,7 @@ meter_batch_measure(MeterBatch *batch, int event_number)
 		const MeterEntry *meter = listeners->meters[i];
 		const MeterPlan *plan = meter_entry_version(meter, event->time);
 
-		if (plan == NULL || !meant_for(event, meter))
+		if (plan == NULL || !meant_for(batch, event, meter))
 			continue;
 		meter_batch_measure_for(batch, event_number, meter, plan);
 	}

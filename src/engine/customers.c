@@ -24,21 +24,24 @@ copy_text(MeterText text)
 
 /* Every subject of a subject's owner; see customers.h. */
 int
-meter_customer_subjects(const pg_uuid_t *organization, const MeterText *subject, MeterText **list)
+meter_customer_subjects(const pg_uuid_t *organization, const MeterText *subject,
+						TimestampTz linked_by, MeterText **list)
 {
 	static MeterStatement statement = {
 		"SELECT s.subject FROM meter.customer_subject AS mine"
 		" JOIN meter.customer_subject AS s"
 		" ON s.organization_id = mine.organization_id AND s.customer_id = mine.customer_id"
-		" WHERE mine.organization_id = $1 AND mine.subject = $2 ORDER BY s.subject",
-		2, {UUIDOID, TEXTOID}
+		" WHERE mine.organization_id = $1 AND mine.subject = $2"
+		" AND mine.linked_at <= $3 AND s.linked_at <= $3 ORDER BY s.subject",
+		3, {UUIDOID, TEXTOID, TIMESTAMPTZOID}
 	};
-	Datum		values[2];
+	Datum		values[3];
 	bool		isnull;
 	int			n;
 
 	values[0] = UUIDPGetDatum(organization);
 	values[1] = meter_spi_text(*subject, &isnull);
+	values[2] = TimestampTzGetDatum(linked_by);
 	meter_spi_execute(&statement, values, NULL, true);
 	n = (int) SPI_processed;
 	*list = palloc(Max(n, 1) * sizeof(MeterText));
@@ -53,19 +56,19 @@ meter_customer_subjects(const pg_uuid_t *organization, const MeterText *subject,
 /* What the owners are called; see customers.h. */
 void
 meter_customer_names(const pg_uuid_t *organization, const MeterText *subjects, int n,
-					 bool read_only, MeterText *names)
+					 TimestampTz linked_by, bool read_only, MeterText *names)
 {
 	/* the inner query stands alone, to be an index probe for each subject */
 	static MeterStatement statement = {
 		"SELECT u.n, o.name FROM pg_catalog.unnest($2) WITH ORDINALITY AS u(subject, n),"
 		" LATERAL (SELECT coalesce(c.code, c.id) AS name FROM meter.customer_subject AS s"
 		" JOIN meter.customer AS c ON c.organization_id = s.organization_id AND c.id = s.customer_id"
-		" WHERE s.organization_id = $1 AND s.subject = u.subject OFFSET 0) AS o",
-		2, {UUIDOID, TEXTARRAYOID}
+		" WHERE s.organization_id = $1 AND s.subject = u.subject AND s.linked_at <= $3 OFFSET 0) AS o",
+		3, {UUIDOID, TEXTARRAYOID, TIMESTAMPTZOID}
 	};
 	Datum	   *texts = palloc_extended(Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
 	bool	   *nulls = palloc(Max(n, 1) * sizeof(bool));
-	Datum		values[2];
+	Datum		values[3];
 
 	for (int i = 0; i < n; i++)
 	{
@@ -74,6 +77,7 @@ meter_customer_names(const pg_uuid_t *organization, const MeterText *subjects, i
 	}
 	values[0] = UUIDPGetDatum(organization);
 	values[1] = meter_spi_array(texts, nulls, n, TEXTOID);
+	values[2] = TimestampTzGetDatum(linked_by);
 	meter_spi_execute(&statement, values, NULL, read_only);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{

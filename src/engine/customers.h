@@ -15,17 +15,21 @@
 #include "values/text.h"
 #include "values/window.h"
 
-/* Every subject of the customer whose id, code or alias this is; of nobody's,
- * itself alone.  Sorted bytewise, palloc'd; reads by the caller's snapshot. */
+/*
+ * Every subject of the customer whose id, code or alias this is, of those that
+ * were linked by a time (DT_NOEND for all); of nobody's, itself alone.  Sorted
+ * bytewise, palloc'd; reads by the caller's snapshot.
+ */
 extern int	meter_customer_subjects(const pg_uuid_t *organization, const MeterText *subject,
-									MeterText **list);
+									TimestampTz linked_by, MeterText **list);
 
 /*
  * What the owner of each subject is called: its code, else its id; no data
- * where nobody owns it.  read_only: by the caller's snapshot, else by a new one.
+ * where nobody owned it by a time (DT_NOEND for now).  read_only: by the
+ * caller's snapshot, else by a new one.
  */
 extern void meter_customer_names(const pg_uuid_t *organization, const MeterText *subjects, int n,
-								 bool read_only, MeterText *names);
+								 TimestampTz linked_by, bool read_only, MeterText *names);
 
 /* A piece of time, and the windows it is cut into. */
 typedef struct MeterPeriod

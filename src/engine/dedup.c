@@ -119,8 +119,8 @@ meter_event_settle(const MeterBatch *batch, MeterEvent *event)
 }
 
 /* The envelope's key: type, source and id, which hold no control characters. */
-static MeterText
-envelope_key(const MeterEvent *event)
+MeterText
+meter_event_key(const MeterEvent *event)
 {
 	int			len = event->type.len + event->source.len + event->id.len + 2;
 	char	   *key = palloc(len);
@@ -173,7 +173,7 @@ list_envelope(KeyList *list, const MeterBatch *batch, int number)
 	const MeterEvent *event = &batch->events[number];
 
 	list->keys[list->n] = (MeterKey) {
-		.key = envelope_key(event), .payload_hash = event->payload_hash,
+		.key = meter_event_key(event), .payload_hash = event->payload_hash,
 			.time = event->main_time, .seq = event->seq
 	};
 	list->owners[list->n++] = number;
@@ -248,7 +248,7 @@ reopen_duplicates(MeterBatch *batch, KeyList *released)
 
 		if (!event->by_envelope)
 			continue;
-		wanted.key = envelope_key(event);
+		wanted.key = meter_event_key(event);
 		if (bsearch(&wanted, released->keys, released->n, sizeof(MeterKey), key_text_cmp) == NULL)
 			continue;
 		event->settled = event->by_envelope = false;

@@ -78,7 +78,7 @@ read_target(MeterBatch *batch, MeterEvent *event, MeterError *err)
 	event->target = meter_cache_meter(&batch->organization, name.data, name.len);
 	if (event->target == NULL)
 		return fail(err, "meter", "METER_NOT_FOUND", "no such meter");
-	if (event->target->archived)
+	if (event->target->archived && !batch->amends)
 		return fail(err, "meter", "METER_ARCHIVED", "the meter is archived");
 	type = event->target->metric_key;
 	if (event->type.data == NULL)

@@ -9,7 +9,8 @@
  *
  * Where only some of the events are asked for (a subject, a filter), reading
  * all to find a few would cost too much.  Then the rollups are the index: they
- * say in which hours there is something, and only these are read.
+ * say in which hours there is something, and only these are read.  They say it
+ * of now: what was known in the past is looked for in all events.
  */
 #include "engine/explain.h"
 
@@ -285,12 +286,12 @@ meter_explain(const MeterExplainRequest *request, MeterExplainEmit emit, void *a
 	whole = (MeterInterval) {explain.from, explain.to};
 	if (explain.from >= explain.to)
 		n = 0;
-	else if (!explain.subjects.all || usage->filter)
+	else if (!usage->known && (!explain.subjects.all || usage->filter))
 		n = index_range(&explain, &intervals);
 
 	for (int i = 0; i < n && want_more(&explain, intervals[i].from); i++)
-		meter_event_scan_while(&usage->organization, (MeterText) {type, strlen(type)}, intervals[i],
-							   want_more, visit_event, &explain);
+		meter_event_scan_known(&usage->organization, (MeterText) {type, strlen(type)}, intervals[i],
+							   meter_usage_as_of(usage), want_more, visit_event, &explain);
 	sort_rows(&explain);
 	for (int i = 0; i < explain.nrows; i++)
 		emit(arg, &explain.rows[i]);

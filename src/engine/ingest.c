@@ -353,6 +353,7 @@ process_batch(MeterIngest *ingest)
 	if (ingest->organization->require_known_subject)
 		meter_batch_require_known(batch);
 	meter_batch_judge_late(batch, &ingest->late);
+	meter_batch_note_sources(batch);
 	if (!process_single(batch))
 	{
 		meter_batch_dedup(batch);

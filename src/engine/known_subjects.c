@@ -38,7 +38,7 @@ meter_batch_require_known(MeterBatch *batch)
 		subjects[i] = batch->series[i].subject;
 	for (int i = 0; i < batch->nevents; i++)
 		subjects[batch->nseries + i] = batch->events[i].subject;
-	meter_customer_names(&batch->organization, subjects, n, false, owners);
+	meter_customer_names(&batch->organization, subjects, n, DT_NOEND, false, owners);
 
 	for (int i = 0; i < batch->nevents; i++)
 	{

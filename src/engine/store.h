@@ -56,6 +56,10 @@ extern void meter_key_look_up(const pg_uuid_t *organization, MeterKey *keys, int
 /* Give back keys this call's claim found new. */
 extern void meter_key_release(const pg_uuid_t *organization, MeterKey *keys, int n);
 
+/* Where the events are that have the keys: sets time and seq of those that are
+ * there and *found of all.  Reads by the caller's snapshot. */
+extern void meter_key_find(const pg_uuid_t *organization, MeterKey *keys, int n, bool *found);
+
 /* ---- events ---- */
 
 /*
@@ -95,6 +99,17 @@ typedef struct MeterPlacement
 
 extern void meter_placement_append(const pg_uuid_t *organization, const MeterPlacement *placements, int n);
 
+/* Where an event is counted besides; palloc'd. */
+extern int	meter_placement_list(const pg_uuid_t *organization, int64 seq, TimestampTz **times);
+
+/*
+ * The rows of an event at a time, current ones, taken back or not: the first of
+ * them, or all (two meters may count an event at one place, one after the
+ * other).  Palloc'd with their texts; returns how many.
+ */
+extern int	meter_event_find(const pg_uuid_t *organization, MeterText type, TimestampTz time,
+							 int64 seq, bool all, MeterEventRow **rows);
+
 typedef struct MeterInterval
 {
 	TimestampTz from;			/* half-open */
@@ -104,8 +119,9 @@ typedef struct MeterInterval
 /* Called for each event of a scan; the texts live until it returns. */
 typedef void (*MeterEventVisit) (void *arg, const MeterEventRow *row);
 
-/* Visit the events of one type in the intervals, which do not overlap; subject
- * NULL for all.  Reads by the caller's snapshot. */
+/* Visit the events of one type in the intervals, which do not overlap, but for
+ * those that were taken back; subject NULL for all.  Reads by the caller's
+ * snapshot. */
 extern void meter_event_scan(const pg_uuid_t *organization, MeterText type,
 							 const MeterText *subject,
 							 const MeterInterval *intervals, int n,
@@ -114,11 +130,65 @@ extern void meter_event_scan(const pg_uuid_t *organization, MeterText type,
 /* Asked before a piece of the store is read: is what happened from then on wanted? */
 typedef bool (*MeterEventMore) (void *arg, TimestampTz from);
 
-/* As meter_event_scan, for every subject of one interval, piece by piece in
- * order of their first events, until more says no. */
-extern void meter_event_scan_while(const pg_uuid_t *organization, MeterText type,
-								   MeterInterval interval, MeterEventMore more,
-								   MeterEventVisit visit, void *arg);
+/*
+ * As meter_event_scan, for every subject of one interval, piece by piece in
+ * order of their first events, until more (which may be NULL) says no; as it was
+ * known at as_of (DT_NOEND for now): what had come, what had been taken back and
+ * who had counted it by then.
+ */
+extern void meter_event_scan_known(const pg_uuid_t *organization, MeterText type,
+								   MeterInterval interval, TimestampTz as_of,
+								   MeterEventMore more, MeterEventVisit visit, void *arg);
+
+/* ---- reversals: events that were taken back ---- */
+
+/* One row of the event store that is taken back. */
+typedef struct MeterReversal
+{
+	TimestampTz time;			/* where it was counted */
+	int			nrecount;		/* versions whose rollups still hold it, as */
+	Datum	   *recount;		/* int4 */
+} MeterReversal;
+
+/* How an event is taken back. */
+typedef struct MeterReversing
+{
+	MeterText	type;			/* the event's */
+	int64		seq;
+	int64		replacement_seq;	/* the event that takes its place, or 0 */
+	MeterText	reason;			/* no data where none is given */
+	TimestampTz reversed_at;
+} MeterReversing;
+
+/* Take back an event's rows; false, with nothing done, where it was taken back
+ * before.  Waits for a transaction in flight that does. */
+extern bool meter_reversal_append(const pg_uuid_t *organization, const MeterReversing *reversing,
+								  const MeterReversal *rows, int n);
+
+/* Follow amendments of the event counted at time to the newest; true where that
+ * was voided.  Reads by the caller's snapshot. */
+extern bool meter_reversal_follow(const pg_uuid_t *organization, TimestampTz time, int64 *seq);
+
+/*
+ * The quarters of hours, by their start and in order, in which events were taken
+ * back that the rollups of one of the versions still hold.
+ */
+extern int	meter_reversal_quarters(const pg_uuid_t *organization, MeterText type,
+									MeterInterval interval, const int32 *versions, int nversions,
+									TimestampTz **quarters);
+
+/* Was an event taken back that was counted before a time? */
+extern bool meter_reversal_before(const pg_uuid_t *organization, MeterText type, TimestampTz time);
+
+/* Which events of an interval were taken back, as of a time (DT_NOEND for all);
+ * asked hour by hour, as scans go. */
+typedef struct MeterReversalCursor MeterReversalCursor;
+
+extern MeterReversalCursor *meter_reversal_open(const pg_uuid_t *organization, MeterText type,
+												MeterInterval interval, TimestampTz as_of);
+extern void meter_reversal_seek(MeterReversalCursor *cursor, int64 hour);
+extern bool meter_reversal_has(const MeterReversalCursor *cursor, TimestampTz time, int64 seq);
+extern void meter_reversal_close(MeterReversalCursor *cursor);
 
 /* ---- store_revision.c: pages of events, to be counted anew ---- */
 
@@ -206,6 +276,15 @@ static inline int64
 meter_hour_of(TimestampTz t)
 {
 	return t / METER_HOUR - (t % METER_HOUR < 0);
+}
+
+/* The start of the quarter hour that holds t. */
+static inline TimestampTz
+meter_quarter_floor(TimestampTz t)
+{
+	TimestampTz rest = t % METER_QUARTER;
+
+	return t - (rest < 0 ? rest + METER_QUARTER : rest);
 }
 
 typedef struct MeterRollupDelta
@@ -356,5 +435,20 @@ extern void meter_rejection_stored(const pg_uuid_t *organization, const int64 *f
  * versions? */
 extern bool meter_event_recounted(const pg_uuid_t *organization, TimestampTz time, int64 seq,
 								  const int32 *version_ids, int n);
+
+/* What one meter made of an event that it did not count. */
+typedef struct MeterReversedRejection
+{
+	pg_uuid_t	meter_id;
+	char	   *status;
+	char	   *code;
+	char	   *message;
+	MeterText	payload;
+} MeterReversedRejection;
+
+/* Close what is open of an event that is taken back, for nobody to try it
+ * again; waits for who does.  Palloc'd; returns how many there are. */
+extern int	meter_rejected_reverse(const pg_uuid_t *organization, int64 seq, TimestampTz at,
+								   MeterReversedRejection **list);
 
 #endif							/* METER_ENGINE_STORE_H */

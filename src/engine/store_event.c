@@ -144,55 +144,77 @@ meter_event_append(const pg_uuid_t *organization, TimestampTz received_at,
 	MemoryContextDelete(context);
 }
 
-/* Visit what a page holds of the interval and the subject. */
-static void
-visit_page(MeterText page, MeterText type, const MeterText *subject, MeterInterval interval,
-		   MeterEventVisit visit, void *arg)
+/* What a scan looks for. */
+typedef struct EventScan
 {
+	MeterText	type;
+	const MeterText *subject;	/* or NULL */
+	MeterInterval interval;
+	MeterReversalCursor *reversals;
+	MeterEventVisit visit;
+	void	   *arg;
+} EventScan;
+
+/* Visit what a page holds of it. */
+static void
+visit_page(const EventScan *scan, MeterText page)
+{
+	const MeterText *subject = scan->subject;
 	MeterEventCursor cursor = {.rest = page};
 	MeterEventRow row;
 
 	while (meter_event_page_next(&cursor, &row))
 	{
 		/* a page is in order of time */
-		if (row.time >= interval.to)
+		if (row.time >= scan->interval.to)
 			return;
-		if (row.time < interval.from)
+		if (row.time < scan->interval.from)
 			continue;
 		if (subject && (row.subject.data == NULL || row.subject.len != subject->len ||
 						memcmp(row.subject.data, subject->data, subject->len) != 0))
 			continue;
-		row.type = type;
-		visit(arg, &row);
+		if (meter_reversal_has(scan->reversals, row.time, row.seq))
+			continue;
+		row.type = scan->type;
+		scan->visit(scan->arg, &row);
 	}
 }
 
-/* Visit the events of one interval, one subject's or all (NULL), until more
+/* Pages of a type that may hold events from $2 to $3, in order. */
+#define PAGE_SELECT(condition) \
+	"SELECT e.events, e.\"time\" FROM meter.event AS e" \
+	" WHERE e.organization_id = $1 AND e.\"time\" >= $2 AND e.\"time\" < $3 AND e.type = $4" \
+	" AND " condition \
+	" ORDER BY e.\"time\", e.seq"
+
+/* Visit the events of one interval as of a time (DT_NOEND for now), until more
  * (which may be NULL) says no. */
 static void
-scan_interval(const pg_uuid_t *organization, MeterText type, const MeterText *subject,
-			  MeterInterval interval, MeterEventMore more, MeterEventVisit visit, void *arg)
+scan_interval(const pg_uuid_t *organization, EventScan *scan, TimestampTz as_of, MeterEventMore more)
 {
-	static MeterStatement statement = {
-		"SELECT e.events, e.\"time\" FROM meter.event AS e"
-		" WHERE e.organization_id = $1 AND e.\"time\" >= $2 AND e.\"time\" < $3 AND e.type = $4"
-		" AND e.replaced_at IS NULL"
-		" ORDER BY e.\"time\", e.seq",
-		4, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
+	static MeterStatement current = {
+		PAGE_SELECT("e.replaced_at IS NULL"), 4, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID}
+	};
+	static MeterStatement known = {
+		PAGE_SELECT("coalesce(e.revised_at, e.received_at) <= $5"
+					" AND (e.replaced_at IS NULL OR e.replaced_at > $5)"),
+		5, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID}
 	};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter event scan",
 												  ALLOCSET_DEFAULT_SIZES);
-	Datum		values[4];
+	Datum		values[5];
 	bool		isnull;
 	Portal		portal;
 	uint64		rows;
 	bool		wanted = true;
 
 	values[0] = UUIDPGetDatum(organization);
-	values[1] = TimestampTzGetDatum(hour_floor(interval.from));
-	values[2] = TimestampTzGetDatum(interval.to);
-	values[3] = meter_spi_text(type, &isnull);
-	portal = meter_spi_open(&statement, values, NULL, true);
+	values[1] = TimestampTzGetDatum(hour_floor(scan->interval.from));
+	values[2] = TimestampTzGetDatum(scan->interval.to);
+	values[3] = meter_spi_text(scan->type, &isnull);
+	values[4] = TimestampTzGetDatum(as_of);
+	scan->reversals = meter_reversal_open(organization, scan->type, scan->interval, as_of);
+	portal = meter_spi_open(TIMESTAMP_IS_NOEND(as_of) ? &current : &known, values, NULL, true);
 	do
 	{
 		SPITupleTable *table;
@@ -203,19 +225,25 @@ scan_interval(const pg_uuid_t *organization, MeterText type, const MeterText *su
 		for (uint64 r = 0; r < rows && wanted; r++)
 		{
 			MemoryContext old = MemoryContextSwitchTo(context);
+			TimestampTz first;
 
 			/* the visitor may use SPI itself */
 			SPI_tuptable = table;
-			wanted = more == NULL || more(arg, DatumGetTimestampTz(meter_spi_value(r, 2, &isnull)));
-			SPI_tuptable = table;
+			first = DatumGetTimestampTz(meter_spi_value(r, 2, &isnull));
+			wanted = more == NULL || more(scan->arg, first);
 			if (wanted)
-				visit_page(meter_spi_get_text(r, 1), type, subject, interval, visit, arg);
+			{
+				meter_reversal_seek(scan->reversals, meter_hour_of(first));
+				SPI_tuptable = table;
+				visit_page(scan, meter_spi_get_text(r, 1));
+			}
 			MemoryContextSwitchTo(old);
 			MemoryContextReset(context);
 		}
 		SPI_freetuptable(table);
 	} while (rows == SCAN_BATCH && wanted);
 	SPI_cursor_close(portal);
+	meter_reversal_close(scan->reversals);
 	MemoryContextDelete(context);
 }
 
@@ -224,14 +252,21 @@ void
 meter_event_scan(const pg_uuid_t *organization, MeterText type, const MeterText *subject,
 				 const MeterInterval *intervals, int n, MeterEventVisit visit, void *arg)
 {
+	EventScan	scan = {.type = type, .subject = subject, .visit = visit, .arg = arg};
+
 	for (int i = 0; i < n; i++)
-		scan_interval(organization, type, subject, intervals[i], NULL, visit, arg);
+	{
+		scan.interval = intervals[i];
+		scan_interval(organization, &scan, DT_NOEND, NULL);
+	}
 }
 
-/* Visit events until it is enough; see store.h. */
+/* Visit events as they were known; see store.h. */
 void
-meter_event_scan_while(const pg_uuid_t *organization, MeterText type, MeterInterval interval,
-					   MeterEventMore more, MeterEventVisit visit, void *arg)
+meter_event_scan_known(const pg_uuid_t *organization, MeterText type, MeterInterval interval,
+					   TimestampTz as_of, MeterEventMore more, MeterEventVisit visit, void *arg)
 {
-	scan_interval(organization, type, NULL, interval, more, visit, arg);
+	EventScan	scan = {.type = type, .interval = interval, .visit = visit, .arg = arg};
+
+	scan_interval(organization, &scan, as_of, more);
 }

@@ -392,3 +392,44 @@ meter_key_release(const pg_uuid_t *organization, MeterKey *keys, int n)
 	values[2] = meter_spi_array(seqs, NULL, n, INT8OID);
 	meter_spi_execute(&statement, values, NULL, false);
 }
+
+/* Where the events of keys are; see store.h. */
+void
+meter_key_find(const pg_uuid_t *organization, MeterKey *keys, int n, bool *found)
+{
+	static MeterStatement statement = {
+		/* found as read_keys finds them */
+		"SELECT u.n, k.\"time\", k.seq FROM ROWS FROM (pg_catalog.unnest($2),"
+		" pg_catalog.unnest($3), pg_catalog.unnest($4)) WITH ORDINALITY AS u(h, space, key, n),"
+		" LATERAL (SELECT * FROM meter.event_key AS k"
+		" WHERE k.organization_id = $1 AND k.key_hash = u.h OFFSET 0) AS k"
+		" WHERE k.space = u.space AND k.key = u.key",
+		4, {UUIDOID, UUIDARRAYOID, INT4ARRAYOID, TEXTARRAYOID}
+	};
+	Datum	   *columns = palloc_extended(3 * (Size) Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+	Datum		values[4];
+	bool		isnull;
+
+	memset(found, false, n * sizeof(bool));
+	for (int i = 0; i < n; i++)
+	{
+		hash_key(&keys[i]);
+		columns[i] = UUIDPGetDatum((pg_uuid_t *) keys[i].hash);
+		columns[n + i] = Int32GetDatum(keys[i].space);
+		columns[2 * n + i] = meter_spi_text(keys[i].key, &isnull);
+	}
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = meter_spi_array(columns, NULL, n, UUIDOID);
+	values[2] = meter_spi_array(columns + n, NULL, n, INT4OID);
+	values[3] = meter_spi_array(columns + 2 * n, NULL, n, TEXTOID);
+	meter_spi_execute(&statement, values, NULL, true);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		int64		i = DatumGetInt64(meter_spi_value(row, 1, &isnull)) - 1;
+
+		found[i] = true;
+		keys[i].time = DatumGetTimestampTz(meter_spi_value(row, 2, &isnull));
+		keys[i].seq = DatumGetInt64(meter_spi_value(row, 3, &isnull));
+	}
+	SPI_freetuptable(SPI_tuptable);
+}

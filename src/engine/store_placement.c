@@ -34,3 +34,27 @@ meter_placement_append(const pg_uuid_t *organization, const MeterPlacement *plac
 	meter_spi_insert(&insert, &fixed, columns, NULL, n);
 	pfree(columns);
 }
+
+/* Where an event is counted besides; see store.h. */
+int
+meter_placement_list(const pg_uuid_t *organization, int64 seq, TimestampTz **times)
+{
+	static MeterStatement statement = {
+		"SELECT p.\"time\" FROM meter.event_placement AS p"
+		" WHERE p.organization_id = $1 AND p.seq = $2 ORDER BY p.\"time\"",
+		2, {UUIDOID, INT8OID}
+	};
+	Datum		values[2];
+	bool		isnull;
+	int			n;
+
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = Int64GetDatum(seq);
+	meter_spi_execute(&statement, values, NULL, true);
+	n = (int) SPI_processed;
+	*times = palloc(Max(n, 1) * sizeof(TimestampTz));
+	for (int row = 0; row < n; row++)
+		(*times)[row] = DatumGetTimestampTz(meter_spi_value(row, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return n;
+}

@@ -97,3 +97,63 @@ meter_rejected_append(const pg_uuid_t *organization, TimestampTz received_at,
 		append_slice(organization, received_at, rows + from, to - from);
 	}
 }
+
+/*
+ * Lock the first of an event's rejections, as who tries them again does (what
+ * stands in store.h of MeterRejectedRow).  False where there are none.
+ */
+static bool
+lock_rejections(const pg_uuid_t *organization, int64 seq)
+{
+	static MeterStatement statement = {
+		"SELECT FROM meter.rejected_event AS f WHERE f.organization_id = $1 AND f.rejection_id = ("
+		"SELECT r.first_id FROM meter.rejected_event AS r WHERE r.organization_id = $1 AND r.seq = $2 LIMIT 1)"
+		" FOR UPDATE",
+		2, {UUIDOID, INT8OID}
+	};
+	Datum		values[2];
+
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = Int64GetDatum(seq);
+	meter_spi_execute(&statement, values, NULL, false);
+	return SPI_processed > 0;
+}
+
+/* Close an event's rejections; see store.h. */
+int
+meter_rejected_reverse(const pg_uuid_t *organization, int64 seq, TimestampTz at, MeterReversedRejection **list)
+{
+	static MeterStatement statement = {
+		"UPDATE meter.rejected_event AS r SET resolved_at = $3, resolution = 'reversed'"
+		" WHERE r.organization_id = $1 AND r.seq = $2 AND r.resolved_at IS NULL AND r.meter_id IS NOT NULL"
+		" RETURNING r.meter_id, r.status, r.code, r.message, r.payload",
+		3, {UUIDOID, INT8OID, TIMESTAMPTZOID}
+	};
+	Datum		values[3];
+	int			n;
+
+	*list = NULL;
+	if (!lock_rejections(organization, seq))
+		return 0;
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = Int64GetDatum(seq);
+	values[2] = TimestampTzGetDatum(at);
+	meter_spi_execute(&statement, values, NULL, false);
+	n = (int) SPI_processed;
+	*list = palloc(Max(n, 1) * sizeof(MeterReversedRejection));
+	for (int row = 0; row < n; row++)
+	{
+		bool		isnull;
+		MeterText	payload = meter_spi_get_text(row, 5);
+
+		(*list)[row] = (MeterReversedRejection) {
+			.meter_id = *DatumGetUUIDP(meter_spi_value(row, 1, &isnull)),
+				.status = TextDatumGetCString(meter_spi_value(row, 2, &isnull)),
+				.code = TextDatumGetCString(meter_spi_value(row, 3, &isnull)),
+				.message = TextDatumGetCString(meter_spi_value(row, 4, &isnull)),
+				.payload = {pnstrdup(payload.data, payload.len), payload.len}
+		};
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return n;
+}

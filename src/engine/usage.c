@@ -8,8 +8,9 @@
  * window, the cell is merged into that window's state.  The quarters that a
  * window's bound cuts are read from raw events, which are measured by the same
  * code that measured them when they came.  A version's own bounds cut nothing:
- * its cells hold only events of its range.  What persists from window to window
- * has one more window in front, all that was before (usage_carry.c).
+ * its cells hold events of its range, and what else they hold has a place too
+ * (usage_segments.c).  What persists from window to window has one more window
+ * in front, all that was before (usage_carry.c).
  *
  * All reading is by the caller's snapshot, so rollups and events agree.
  */
@@ -22,15 +23,13 @@
 
 #include "engine/cells.h"
 
-/* Can results of the segment and of a version be added up? */
-static bool
-agree(const MeterSegment *segment, const MeterPlan *plan, const MeterProfile *profile)
+/* The event type that the meter's versions listen to. */
+static MeterText
+event_type(const MeterUsageRequest *request)
 {
-	const char *a = segment->plan->unit_label;
-	const char *b = plan->unit_label;
+	const char *type = request->meter->metric_key;
 
-	return meter_profile_agrees(segment->profile, profile) &&
-		strcmp(a ? a : "", b ? b : "") == 0;
+	return (MeterText) {type, strlen(type)};
 }
 
 /* What must be known of the time before the range? */
@@ -39,82 +38,56 @@ find_history(MeterUsage *usage)
 {
 	const MeterUsageRequest *request = usage->request;
 	const MeterEntry *meter = request->meter;
+	bool		last = false;
 
+	/* there is nothing before it */
+	if (TIMESTAMP_IS_NOBEGIN(request->from))
+		return;
 	for (int i = 0; i < meter->nversions; i++)
 	{
 		const MeterPlan *plan = meter->versions[i];
 		int			number = meter_plan_profile(plan, request->profile);
+		MeterHistory history;
 
-		if (number >= 0 && Max(plan->effective_from, request->from) < Min(plan->effective_to, request->to))
-			usage->history = Max(usage->history, meter_profile_history(&plan->profiles[number]));
+		if (number < 0 || Max(plan->effective_from, request->from) >= Min(plan->effective_to, request->to))
+			continue;
+		history = meter_profile_history(&plan->profiles[number]);
+		usage->history = Max(usage->history, history);
+		last |= history == METER_HISTORY_LAST;
 	}
-	/* there is nothing before it */
-	if (TIMESTAMP_IS_NOBEGIN(request->from))
-		usage->history = METER_HISTORY_NONE;
+	/* the last event may be one that was taken back */
+	if (last && !request->known &&
+		meter_reversal_before(&request->organization, event_type(request), request->from))
+	{
+		usage->sum_history = true;
+		usage->history = METER_HISTORY_ALL;
+	}
 }
 
-/* The meter's versions that lie in the range, or before it where that matters,
- * and have the profile, as segments. */
+/* Find the quarters whose cells still hold what was taken back. */
 static void
-find_segments(MeterUsage *usage)
+find_recounts(MeterUsage *usage)
 {
 	const MeterUsageRequest *request = usage->request;
 	const MeterEntry *meter = request->meter;
-	TimestampTz begin = usage->history == METER_HISTORY_NONE ? request->from : DT_NOBEGIN;
+	MeterTiling *tiling = &usage->tiling;
+	int32	   *versions = palloc(Max(meter->nversions, 1) * sizeof(int32));
+	TimestampTz *quarters;
+	int			n = 0;
 
-	usage->segments = palloc(Max(meter->nversions, 1) * sizeof(MeterSegment));
-	usage->version_segment = palloc(Max(meter->nversions, 1) * sizeof(int));
-	usage->version_profile = palloc(Max(meter->nversions, 1) * sizeof(int));
 	for (int i = 0; i < meter->nversions; i++)
 	{
-		const MeterPlan *plan = meter->versions[i];
-		MeterSegment *last = usage->nsegments > 0 ? &usage->segments[usage->nsegments - 1] : NULL;
-		TimestampTz from = Max(plan->effective_from, begin);
-		TimestampTz to = Min(plan->effective_to, request->to);
-		int			number = meter_plan_profile(plan, request->profile);
-		const MeterProfile *profile;
+		int			number = usage->version_profile[i];
 
-		usage->version_segment[i] = -1;
-		usage->version_profile[i] = number;
-		if (from >= to || number < 0)
-			continue;
-		profile = &plan->profiles[number];
-		if (last && last->to == from && agree(last, plan, profile))
-		{
-			last->to = to;
-			last->plan = plan;
-			last->profile = profile;
-		}
-		else
-			usage->segments[usage->nsegments++] = (MeterSegment) {from, to, plan, profile};
-		usage->version_segment[i] = usage->nsegments - 1;
+		if (number >= 0 && !meter_profile_reversible(&meter->versions[i]->profiles[number]))
+			versions[n++] = meter->versions[i]->version_id;
 	}
-}
-
-/* An empty range is one window of no length, of the version that holds it. */
-static void
-empty_range(MeterUsage *usage)
-{
-	const MeterUsageRequest *request = usage->request;
-	const MeterPlan *plan = meter_entry_version(request->meter, request->from);
-	int			number = plan ? meter_plan_profile(plan, request->profile) : -1;
-
-	if (number < 0)
+	if (n == 0 || tiling->nwindows == 0)
 		return;
-	usage->tiling.nwindows = 1;
-	usage->tiling.bounds[1] = request->to;
-	usage->segments[usage->nsegments++] = (MeterSegment) {
-		request->from, request->to, plan, &plan->profiles[number]
-	};
-}
-
-/* The meter's version of that id, where it lies in the range; or -1. */
-static int
-find_version(const MeterUsage *usage, int32 version_id)
-{
-	int			version = meter_usage_version(usage->request, version_id);
-
-	return version >= 0 && usage->version_segment[version] >= 0 ? version : -1;
+	n = meter_reversal_quarters(&request->organization, event_type(request),
+								(MeterInterval) {tiling->bounds[0], tiling->bounds[tiling->nwindows]},
+								versions, n, &quarters);
+	meter_tiling_recount(tiling, quarters, n);
 }
 
 /*
@@ -130,10 +103,10 @@ find_state(MeterUsage *usage, int window, int group, int segment, TimestampTz at
 	MeterUsageItem *item;
 	bool		found;
 
-	if (window < 0 || (before && meter_profile_history(profile) == METER_HISTORY_NONE))
+	if (before && meter_profile_history(profile) == METER_HISTORY_NONE)
 		return NULL;
 	item = hash_search(usage->items, &key, HASH_ENTER, &found);
-	if (!before || meter_profile_history(profile) != METER_HISTORY_LAST)
+	if (!before || usage->sum_history || meter_profile_history(profile) != METER_HISTORY_LAST)
 	{
 		if (!found)
 			item->state = meter_profile_state(profile, usage->context);
@@ -163,14 +136,18 @@ visit_rollup(void *arg, int64 series_id, int32 hour, MeterText cells)
 
 	while (meter_cell_next(&cells, &cell))
 	{
-		int			version = find_version(usage, cell.version_id);
+		int			version = meter_usage_version(usage->request, cell.version_id);
 		TimestampTz at = hour * METER_HOUR + cell.quarter * METER_QUARTER;
+		int			window;
 		MeterState *state;
 
 		if (version < 0 || cell.profile != usage->version_profile[version])
 			continue;
-		state = find_state(usage, meter_tiling_quarter(&usage->tiling, at), series->group,
-						   usage->version_segment[version], at);
+		window = meter_tiling_quarter(&usage->tiling, at);
+		if (window < 0)
+			continue;
+		state = find_state(usage, window, series->group,
+						   meter_usage_segment(usage, version, window, at), at);
 		if (state)
 			meter_state_merge_packed(state, cell.state, cell.len);
 	}
@@ -223,17 +200,16 @@ visit_counted(void *arg, const MeterEventRow *row, int version,
 {
 	MeterUsage *usage = arg;
 	const MeterPlan *plan = usage->request->meter->versions[version];
+	TimestampTz at = meter_quarter_floor(row->time);
+	int			window = meter_tiling_find(&usage->tiling, row->time);
 	MeterSample sample;
 	MeterState *state;
 	int			group;
 
-	if (usage->version_segment[version] < 0)
-		return;
-	group = meter_groups_find(&usage->groups, series);
+	group = window < 0 ? -1 : meter_groups_find(&usage->groups, series);
 	if (group < 0)
 		return;
-	state = find_state(usage, meter_tiling_find(&usage->tiling, row->time), group,
-					   usage->version_segment[version], meter_quarter_floor(row->time));
+	state = find_state(usage, window, group, meter_usage_segment(usage, version, window, at), at);
 	sample = meter_measure_sample(&plan->profiles[measure->profile], measure, row->time, row->seq);
 	if (state)
 		meter_state_add(state, &sample);
@@ -257,10 +233,11 @@ read_streams(MeterUsage *usage)
 	for (int i = 0; i < meter->nversions; i++)
 	{
 		int32		stream_id = meter->versions[i]->stream_id;
-		bool		read = usage->version_segment[i] < 0;
+		bool		read = usage->version_profile[i] < 0;
 
+		/* versions out of the range as well: what they counted may lie in it */
 		for (int j = 0; j < i && !read; j++)
-			read = usage->version_segment[j] >= 0 && meter->versions[j]->stream_id == stream_id;
+			read = usage->version_profile[j] >= 0 && meter->versions[j]->stream_id == stream_id;
 		if (read)
 			continue;
 		if (usage->subjects.all)
@@ -272,15 +249,35 @@ read_streams(MeterUsage *usage)
 					 PG_INT32_MIN : usage->tiling.hour_from, usage->tiling.hour_to);
 }
 
-/* Read the events of the quarters that bounds cut. */
+/* Read the events of the pieces that are cut out. */
 static void
 read_cuts(MeterUsage *usage)
 {
 	const MeterUsageRequest *request = usage->request;
-	const char *type = request->meter->metric_key;
+	const MeterTiling *tiling = &usage->tiling;
 
-	meter_event_scan(&request->organization, (MeterText) {type, strlen(type)}, NULL,
-					 usage->tiling.cuts, usage->tiling.ncuts, visit_event, usage);
+	for (int i = 0; i < tiling->ncuts; i++)
+		meter_event_scan_known(&request->organization, event_type(request), tiling->cuts[i],
+							   meter_usage_as_of(request), NULL, visit_event, usage);
+}
+
+/* Put the answer together from rollups and the pieces that they cannot give. */
+static void
+read_now(MeterUsage *usage)
+{
+	find_recounts(usage);
+	read_streams(usage);
+	read_cuts(usage);
+	if (usage->history == METER_HISTORY_LAST)
+		meter_usage_look_back(usage);
+}
+
+/* Rollups only know what is known now: the past is in the events alone. */
+static void
+read_known(MeterUsage *usage)
+{
+	meter_tiling_cut_all(&usage->tiling);
+	read_cuts(usage);
 }
 
 /* Answer a request; see usage.h. */
@@ -303,14 +300,11 @@ meter_usage_compute(const MeterUsageRequest *request, MeterUsageEmit emit, void 
 	find_history(&usage);
 	meter_usage_tile(request, usage.history != METER_HISTORY_NONE, &usage.tiling);
 	meter_groups_begin(&usage.groups, request);
-	find_segments(&usage);
-	if (request->from == request->to && !request->windowed)
-		empty_range(&usage);
-
-	read_streams(&usage);
-	read_cuts(&usage);
-	if (usage.history == METER_HISTORY_LAST)
-		meter_usage_look_back(&usage);
+	meter_usage_find_segments(&usage);
+	if (request->known)
+		read_known(&usage);
+	else
+		read_now(&usage);
 	meter_usage_emit_rows(&usage, emit, arg);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

@@ -28,7 +28,16 @@ typedef struct MeterUsageRequest
 	int			ngroup_by;		/* dimensions, in the order they are shown */
 	const char **group_by;
 	MeterFilter *filter;		/* over dimensions and subject, or NULL */
+	bool		known;			/* as it was known at as_of; the meter is as */
+	TimestampTz as_of;			/* meter_usage_meter_known gives it */
 } MeterUsageRequest;
+
+/* The time whose knowledge is asked for, DT_NOEND for now. */
+static inline TimestampTz
+meter_usage_as_of(const MeterUsageRequest *request)
+{
+	return request->known ? request->as_of : DT_NOEND;
+}
 
 /* A row of the answer. */
 typedef struct MeterUsageRow
@@ -50,6 +59,13 @@ typedef void (*MeterUsageEmit) (void *arg, const MeterUsageRow *row);
 extern void meter_usage_compute(const MeterUsageRequest *request,
 								MeterUsageEmit emit, void *arg);
 
+/*
+ * The meter with its versions as they were in force for what was known at as_of;
+ * at a time before it was known at all, as it was first known.  Palloc'd.
+ */
+extern const MeterEntry *meter_usage_meter_known(const pg_uuid_t *organization,
+												 const MeterEntry *meter, TimestampTz as_of);
+
 /* ---- usage_events.c: raw events as a meter counted them ---- */
 
 /* Whom to read. */
@@ -67,6 +83,9 @@ extern bool meter_subjects_have(const MeterSubjects *subjects, MeterText subject
 /* The number of the meter's version of that id, or -1. */
 extern int	meter_usage_version(const MeterUsageRequest *request, int32 version_id);
 
+/* Take the next version's id off an array's text, {1,2}. */
+extern bool meter_usage_next_version(MeterText *rest, int32 *version_id);
+
 /* Called with an event as a version of the meter, by its number, counted it. */
 typedef void (*MeterCountedVisit) (void *arg, const MeterEventRow *row, int version,
 								   const MeterMeasure *measure, const MeterSeries *series);
@@ -83,18 +102,22 @@ typedef struct MeterTiling
 	bool		history;		/* window 0 is the time before the range */
 	int			nwindows;		/* they tile the range */
 	TimestampTz *bounds;		/* nwindows + 1 */
-	int			ncuts;			/* pieces to be read from raw events: the */
-	MeterInterval *cuts;		/* quarters a bound cuts, within the range */
+	int			ncuts;			/* pieces to be read from raw events, within */
+	MeterInterval *cuts;		/* the range: the quarters a bound cuts ... */
+	int			nrecounts;		/* ... and those whose cells still hold what */
+	TimestampTz *recounts;		/* was taken back, by their start */
 	int32		hour_from;		/* the hours that hold the range */
 	int32		hour_to;
 } MeterTiling;
 
 extern void meter_usage_tile(const MeterUsageRequest *request, bool history, MeterTiling *tiling);
 
-/* The start of the quarter hour that holds t. */
-extern TimestampTz meter_quarter_floor(TimestampTz t);
+/* Have these quarters read from raw events too; or all there is. */
+extern void meter_tiling_recount(MeterTiling *tiling, TimestampTz *quarters, int n);
+extern void meter_tiling_cut_all(MeterTiling *tiling);
 
-/* The window that holds the quarter hour from t whole, or -1. */
+/* The window that holds the quarter hour from t whole, or -1; also where the
+ * quarter is read from raw events. */
 extern int	meter_tiling_quarter(const MeterTiling *tiling, TimestampTz t);
 
 /* The window that holds t, or -1. */

@@ -145,6 +145,19 @@ meter_carry_pass(const MeterUsage *usage, MeterCarry *carry, int segment, const 
 	carry_on(usage, carry, state);
 }
 
+/* Add a stray to what is carried; see usage_private.h. */
+void
+meter_carry_stray(const MeterUsage *usage, MeterCarry *carry, int segment, const MeterState *state)
+{
+	if (carry->segment < 0 || !goes_on(&usage->segments[carry->segment], &usage->segments[segment]))
+		return;
+	/* the level is the last value's, and which is the last is not known here */
+	if (usage->segments[segment].profile->mode == METER_WEIGHT_GAUGE &&
+		usage->segments[segment].profile->function == METER_FUNCTION_WEIGHTED_SUM)
+		return;
+	carry_on(usage, carry, state);
+}
+
 /* The value of a piece of time; see usage_private.h. */
 Numeric
 meter_carry_value(const MeterUsage *usage, MeterCarry *carry, int segment,

@@ -35,7 +35,8 @@ meter_subjects_find(MeterSubjects *subjects, const MeterUsageRequest *request)
 		*subjects->list = *request->subject;
 	}
 	else if (!subjects->all)
-		subjects->n = meter_customer_subjects(&request->organization, request->subject, &subjects->list);
+		subjects->n = meter_customer_subjects(&request->organization, request->subject,
+											  meter_usage_as_of(request), &subjects->list);
 }
 
 /* Is this one of them?  They are sorted. */
@@ -67,9 +68,9 @@ meter_subjects_have(const MeterSubjects *subjects, MeterText subject)
 	return false;
 }
 
-/* Take the next number off an array's text, {1,2}. */
-static bool
-next_version_id(MeterText *rest, int32 *version_id)
+/* Take the next version's id off an array's text; see usage.h. */
+bool
+meter_usage_next_version(MeterText *rest, int32 *version_id)
 {
 	const char *p = rest->data;
 	const char *end = p + rest->len;
@@ -115,7 +116,7 @@ meter_usage_visit_event(const MeterUsageRequest *request, const MeterSubjects *s
 	int32		version_id;
 	MeterJson	doc = {0};
 
-	while (next_version_id(&versions, &version_id))
+	while (meter_usage_next_version(&versions, &version_id))
 	{
 		int			version = meter_usage_version(request, version_id);
 		const MeterPlan *plan;

@@ -92,7 +92,8 @@ meter_groups_prepare(MeterGroups *groups, const MeterSeries *list, int n)
 		(void) hash_search(groups->owners, &subject, HASH_ENTER, &found);
 		subjects[nnew++] = subject;
 	}
-	meter_customer_names(&groups->request->organization, subjects, nnew, true, names);
+	meter_customer_names(&groups->request->organization, subjects, nnew,
+						 meter_usage_as_of(groups->request), true, names);
 	for (int i = 0; i < nnew; i++)
 	{
 		OwnerItem  *item = hash_search(groups->owners, &subjects[i], HASH_FIND, NULL);

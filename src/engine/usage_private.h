@@ -10,8 +10,8 @@
 /* Versions whose usage is added up into one row. */
 typedef struct MeterSegment
 {
-	TimestampTz from;
-	TimestampTz to;
+	TimestampTz from;			/* infinities for a version that counted what */
+	TimestampTz to;				/* no segment takes */
 	const MeterPlan *plan;		/* the newest of them */
 	const MeterProfile *profile;	/* what is asked for, in that version */
 } MeterSegment;
@@ -49,8 +49,11 @@ typedef struct MeterUsage
 	MeterTiling tiling;			/* with history, window 0 is what was before */
 	MeterGroups groups;
 	MeterSubjects subjects;
+	bool		sum_history;	/* also where the last event matters: what was
+								 * taken back cancels out only in the sum */
 	int			nsegments;
-	MeterSegment *segments;
+	int			nall;			/* with one more for each version behind them, */
+	MeterSegment *segments;		/* for what it counted out of its range */
 	int		   *version_segment;	/* of each of the meter's versions, or -1 */
 	int		   *version_profile;	/* the profile's number in each, or -1 */
 	struct HTAB *items;
@@ -66,6 +69,17 @@ typedef struct MeterUsage
 
 /* Read the rollups of these series from hour to hour (exclusive). */
 extern void meter_usage_read(MeterUsage *usage, const int64 *series, int n, int32 from, int32 to);
+
+/* ---- usage_segments.c: the meter's versions as segments ---- */
+
+extern void meter_usage_find_segments(MeterUsage *usage);
+
+/* The segment of what a version counted in the quarter hour from at, in a window. */
+extern int	meter_usage_segment(const MeterUsage *usage, int version, int window, TimestampTz at);
+
+/* Does the segment have a part in the window?  That part. */
+extern bool meter_segment_meets(const MeterUsage *usage, int segment, int window,
+								TimestampTz *start, TimestampTz *end);
 
 /* ---- usage_carry.c: values that persist ---- */
 
@@ -92,6 +106,10 @@ extern Numeric meter_carry_value(const MeterUsage *usage, MeterCarry *carry, int
 /* Move the carry over a piece of time before the range. */
 extern void meter_carry_pass(const MeterUsage *usage, MeterCarry *carry, int segment,
 							 const MeterState *state);
+
+/* Add what a version counted out of its range to what is carried already. */
+extern void meter_carry_stray(const MeterUsage *usage, MeterCarry *carry, int segment,
+							  const MeterState *state);
 
 /* ---- usage_rows.c: the rows of the answer ---- */
 

@@ -62,20 +62,6 @@ sort_items(Rows *rows)
 	qsort_arg(rows->items, rows->nitems, sizeof(MeterUsageItem *), item_cmp, rows);
 }
 
-/* Is there something of the segment in the window? */
-static bool
-meets(const MeterUsage *usage, int window, int segment, TimestampTz *start, TimestampTz *end)
-{
-	const MeterSegment *s = &usage->segments[segment];
-	TimestampTz from = usage->tiling.bounds[window];
-	TimestampTz to = usage->tiling.bounds[window + 1];
-
-	*start = Max(s->from, from);
-	*end = Min(s->to, to);
-	/* the empty range of an empty question */
-	return *start < *end || (s->from == from && s->to == to);
-}
-
 /* Emit one row; group -1 where there is none. */
 static void
 emit_row(Rows *rows, int group_number, int segment, TimestampTz start, TimestampTz end,
@@ -120,6 +106,22 @@ is_zero(Numeric value)
 	return meter_decimal_from_numeric(value, &decimal, &err) && meter_decimal_sign(&decimal) == 0;
 }
 
+/* The row of what a version counted out of its range, where nothing else is
+ * carried in. */
+static void
+visit_stray(Rows *rows, MeterCarry *carry, int window, int group, int segment, const MeterState *state)
+{
+	MeterUsage *usage = rows->usage;
+	MeterCarry	none = {.segment = -1};
+	TimestampTz start = usage->tiling.bounds[window];
+	TimestampTz end = usage->tiling.bounds[window + 1];
+
+	if (window > 0 || usage->history == METER_HISTORY_NONE)
+		emit_row(rows, group, segment, start, end,
+				 meter_carry_value(usage, &none, segment, start, end, state), meter_state_count(state));
+	meter_carry_stray(usage, carry, segment, state);
+}
+
 /* The row of a group in a piece of time, if it has one; group -1 for none. */
 static bool
 visit_piece(Rows *rows, int window, int group, int segment, const MeterState *state)
@@ -132,7 +134,16 @@ visit_piece(Rows *rows, int window, int group, int segment, const MeterState *st
 	bool		shown;
 	Numeric		value;
 
-	if (!meets(usage, window, segment, &start, &end))
+	/* what was taken back is nothing */
+	if (state && meter_state_count(state) == 0)
+		state = NULL;
+	if (segment >= usage->nsegments)
+	{
+		if (state)
+			visit_stray(rows, carry, window, group, segment, state);
+		return false;
+	}
+	if (!meter_segment_meets(usage, segment, window, &start, &end))
 		return false;
 	if (window == 0 && usage->history != METER_HISTORY_NONE)
 	{
@@ -174,11 +185,12 @@ emit_groups(Rows *rows, int window)
 	{
 		int			group = rows->sorted[i];
 
-		for (int segment = 0; segment < usage->nsegments; segment++)
+		for (int segment = 0; segment < usage->nall; segment++)
 		{
 			MeterUsageItem *item = take_item(rows, window, group, segment);
 
-			(void) visit_piece(rows, window, group, segment, item ? item->state : NULL);
+			if (item || segment < usage->nsegments)
+				(void) visit_piece(rows, window, group, segment, item ? item->state : NULL);
 		}
 	}
 }
@@ -190,8 +202,9 @@ emit_segments(Rows *rows, int window)
 	const MeterUsage *usage = rows->usage;
 	bool		hidden = window == 0 && usage->history != METER_HISTORY_NONE;
 
-	for (int segment = 0; segment < usage->nsegments; segment++)
+	for (int segment = 0; segment < usage->nall; segment++)
 	{
+		bool		stray = segment >= usage->nsegments;
 		bool		any = false;
 
 		for (int i = 0; i < usage->groups.ngroups; i++)
@@ -199,10 +212,10 @@ emit_segments(Rows *rows, int window)
 			int			group = rows->sorted[i];
 			MeterUsageItem *item = take_item(rows, window, group, segment);
 
-			if (item || rows->carries)
+			if (item || (rows->carries && !stray))
 				any |= visit_piece(rows, window, group, segment, item ? item->state : NULL);
 		}
-		if (!any && !hidden)
+		if (!any && !hidden && !stray)
 			(void) visit_piece(rows, window, -1, segment, NULL);
 	}
 }

@@ -4,20 +4,15 @@
  *
  * Rollups answer whole quarters of hours.  A bound that is no multiple of
  * fifteen minutes (the range's own ends, windows of a minute, zones of old
- * times) cuts a quarter; that quarter is then read from raw events instead.
+ * times) cuts a quarter; that quarter is then read from raw events instead.  So
+ * is one whose cells still hold an event that was taken back, and all there is
+ * where a question is about what was known in the past.
  */
 #include "engine/usage.h"
 
 #include "miscadmin.h"
 
-/* The start of the quarter hour that holds t. */
-TimestampTz
-meter_quarter_floor(TimestampTz t)
-{
-	TimestampTz rest = t % METER_QUARTER;
-
-	return t - (rest < 0 ? rest + METER_QUARTER : rest);
-}
+#include "values/timestamp.h"
 
 /* The hour that holds t; far times, where no event can be, at the ends. */
 static int32
@@ -83,28 +78,42 @@ tile_windows(const MeterUsageRequest *request, MeterTiling *tiling)
 	}
 }
 
-/* The quarters that bounds cut, those that touch put together. */
+/* Add a cut, none of which begins later; those that touch are put together. */
+static void
+add_cut(MeterTiling *tiling, TimestampTz quarter)
+{
+	MeterInterval cut = {
+		Max(quarter, tiling->bounds[0]),
+		Min(quarter + METER_QUARTER, tiling->bounds[tiling->nwindows])
+	};
+
+	if (tiling->ncuts > 0 && tiling->cuts[tiling->ncuts - 1].to >= cut.from)
+		tiling->cuts[tiling->ncuts - 1].to = Max(tiling->cuts[tiling->ncuts - 1].to, cut.to);
+	else
+		tiling->cuts[tiling->ncuts++] = cut;
+}
+
+/* The quarters that bounds cut, and those that are to be recounted. */
 static void
 find_cuts(MeterTiling *tiling)
 {
-	TimestampTz first = tiling->bounds[0];
-	TimestampTz last = tiling->bounds[tiling->nwindows];
+	int			recount = 0;
 
-	tiling->cuts = palloc((tiling->nwindows + 1) * sizeof(MeterInterval));
+	tiling->ncuts = 0;
+	tiling->cuts = palloc_extended((tiling->nwindows + tiling->nrecounts + 1) * sizeof(MeterInterval),
+								   MCXT_ALLOC_HUGE);
 	for (int i = 0; i <= tiling->nwindows; i++)
 	{
 		TimestampTz bound = tiling->bounds[i];
-		MeterInterval cut;
 
 		if (TIMESTAMP_NOT_FINITE(bound) || bound % METER_QUARTER == 0)
 			continue;
-		cut.from = Max(meter_quarter_floor(bound), first);
-		cut.to = Min(meter_quarter_floor(bound) + METER_QUARTER, last);
-		if (tiling->ncuts > 0 && tiling->cuts[tiling->ncuts - 1].to >= cut.from)
-			tiling->cuts[tiling->ncuts - 1].to = cut.to;
-		else
-			tiling->cuts[tiling->ncuts++] = cut;
+		while (recount < tiling->nrecounts && tiling->recounts[recount] < bound)
+			add_cut(tiling, tiling->recounts[recount++]);
+		add_cut(tiling, meter_quarter_floor(bound));
 	}
+	while (recount < tiling->nrecounts)
+		add_cut(tiling, tiling->recounts[recount++]);
 }
 
 /* Cut the range into windows; see usage.h. */
@@ -117,6 +126,28 @@ meter_usage_tile(const MeterUsageRequest *request, bool history, MeterTiling *ti
 	find_cuts(tiling);
 	tiling->hour_from = hour_floor(request->from);
 	tiling->hour_to = hour_floor(request->to) + 1;
+}
+
+/* Read some quarters from raw events; see usage.h. */
+void
+meter_tiling_recount(MeterTiling *tiling, TimestampTz *quarters, int n)
+{
+	tiling->recounts = quarters;
+	tiling->nrecounts = n;
+	if (n > 0)
+		find_cuts(tiling);
+}
+
+/* Read all from raw events; see usage.h. */
+void
+meter_tiling_cut_all(MeterTiling *tiling)
+{
+	tiling->ncuts = 0;
+	if (tiling->nwindows > 0)
+		tiling->cuts[tiling->ncuts++] = (MeterInterval) {
+			Max(tiling->bounds[0], METER_TIMESTAMP_MIN),
+			Min(tiling->bounds[tiling->nwindows], METER_TIMESTAMP_END)
+		};
 }
 
 /* The window that holds t, or -1. */
@@ -140,13 +171,25 @@ meter_tiling_find(const MeterTiling *tiling, TimestampTz t)
 	return low;
 }
 
-/* The window that holds the quarter hour from t whole, or -1. */
+static int
+quarter_cmp(const void *pa, const void *pb)
+{
+	TimestampTz a = *(const TimestampTz *) pa;
+	TimestampTz b = *(const TimestampTz *) pb;
+
+	return a < b ? -1 : a > b;
+}
+
+/* The window that holds the quarter hour from t whole; see usage.h. */
 int
 meter_tiling_quarter(const MeterTiling *tiling, TimestampTz t)
 {
 	int			window = meter_tiling_find(tiling, t);
 
 	if (window < 0 || tiling->bounds[window + 1] - METER_QUARTER < t)
+		return -1;
+	if (tiling->nrecounts > 0 &&
+		bsearch(&t, tiling->recounts, tiling->nrecounts, sizeof(TimestampTz), quarter_cmp))
 		return -1;
 	return window;
 }

@@ -26,10 +26,7 @@ static void
 read_request(FunctionCallInfo fcinfo, MeterExplainRequest *request, MeterText *subject)
 {
 	meter_request_read(fcinfo, &request->usage, subject);
-	if (!PG_ARGISNULL(ARG_AS_OF))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("as_of is not supported yet")));
+	meter_request_as_of(fcinfo, ARG_AS_OF, &request->usage);
 	meter_request_profile(fcinfo, ARG_PROFILE, &request->usage);
 	meter_request_filter(fcinfo, ARG_FILTER, &request->usage);
 
@@ -51,8 +48,8 @@ static void
 emit_row(void *arg, const MeterExplainRow *row)
 {
 	ReturnSetInfo *rsinfo = arg;
-	Datum		values[12];
-	bool		nulls[12] = {false};
+	Datum		values[13];
+	bool		nulls[13] = {false};
 
 	values[0] = TimestampTzGetDatum(row->event.time);
 	values[1] = Int64GetDatum(row->event.seq);
@@ -68,6 +65,7 @@ emit_row(void *arg, const MeterExplainRow *row)
 	values[9] = NumericGetDatum(row->value);
 	values[10] = meter_spi_text(row->unique_key, &nulls[10]);
 	values[11] = meter_spi_text(row->event.data, &nulls[11]);
+	values[12] = TimestampTzGetDatum(row->event.original_time);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 

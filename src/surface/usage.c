@@ -31,6 +31,17 @@ meter_request_invalid(const char *argument, const char *message)
 			 errmsg("%s: %s", argument, message)));
 }
 
+/* Read as of when; see usage_request.h. */
+void
+meter_request_as_of(FunctionCallInfo fcinfo, int argument, MeterUsageRequest *request)
+{
+	if (PG_ARGISNULL(argument) || PG_GETARG_TIMESTAMPTZ(argument) > GetCurrentTimestamp())
+		return;
+	request->known = true;
+	request->as_of = PG_GETARG_TIMESTAMPTZ(argument);
+	request->meter = meter_usage_meter_known(&request->organization, request->meter, request->as_of);
+}
+
 /* Is there such a dimension in any version? */
 static bool
 is_dimension(const MeterEntry *meter, const char *name)
@@ -235,10 +246,7 @@ static void
 read_request(FunctionCallInfo fcinfo, MeterUsageRequest *request, MeterText *subject)
 {
 	meter_request_read(fcinfo, request, subject);
-	if (!PG_ARGISNULL(ARG_AS_OF))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("as_of is not supported yet")));
+	meter_request_as_of(fcinfo, ARG_AS_OF, request);
 	meter_request_profile(fcinfo, ARG_PROFILE, request);
 	read_group_by(fcinfo, request);
 	meter_request_filter(fcinfo, ARG_FILTER, request);

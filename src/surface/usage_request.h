@@ -19,6 +19,10 @@ extern void meter_request_filter(FunctionCallInfo fcinfo, int argument, MeterUsa
 /* An argument that is a profile's code, or null for the definition's own. */
 extern void meter_request_profile(FunctionCallInfo fcinfo, int argument, MeterUsageRequest *request);
 
+/* An argument that is a time of the past whose knowledge is asked for, or null;
+ * a time to come is as null. */
+extern void meter_request_as_of(FunctionCallInfo fcinfo, int argument, MeterUsageRequest *request);
+
 /* Raise 22023 for an argument. */
 extern void meter_request_invalid(const char *argument, const char *message) pg_attribute_noreturn();
 

@@ -120,6 +120,16 @@ SELECT what, pg_temp.receive(bytes) FROM (VALUES
 	('negative count', '\x0186010b128e7f0000000000000001'), ('too short', '\x0186020b128e7f00000000000000'), ('too long', '\x0186020b128e7f000000000000000100'),
 	('other parameters', '\x0186020b128b7f0000000000000001'), ('out of order', '\x01860213128e7f00000000000000020000000000000001')) AS v (what, bytes);
 
+-- Events that are taken back: a sketch cannot go back, so the quarter is counted
+-- from the events, and few are counted exactly.
+SELECT status, count(*) FROM meter.ingest(:'org', (SELECT json_agg(json_build_object('id', 'back' || i, 'source', 'test', 'type', 'visit', 'subject', 'back',
+	'time', '2025-04-01T00:00:00Z'::timestamptz + i * interval '10 minutes', 'data', json_build_object('user', 'back' || i % 20, 'region', 'eu'))) FROM generate_series(1, 40) AS i)) GROUP BY 1;
+SELECT count(meter.void_event(:'org', 'visit', 'back' || i, 'wrong')) FROM unnest('{3,23,4,39}'::int[]) AS i;
+SELECT meter.amend_event(:'org', 'visit', 'back5', '{"user": "another", "region": "us"}') ->> 'status';
+SELECT a.window_start, a.value AS about, e.value AS exactly, a.event_count = e.event_count AS same FROM meter.usage(:'org', 'about', '2025-04-01', '2025-04-01 08:00', window_size => 'hour') AS a
+	JOIN meter.usage(:'org', 'exactly', '2025-04-01', '2025-04-01 08:00', window_size => 'hour') AS e USING (window_start);
+SELECT a.value AS about, e.value AS exactly FROM meter.usage(:'org', 'about', '2025-04-01', '2025-04-02') AS a, meter.usage(:'org', 'exactly', '2025-04-01', '2025-04-02') AS e;
+
 -- Dropped: said clearly, nothing is taken, what does not need it goes on.
 DROP EXTENSION hll;
 SELECT value FROM meter.usage(:'org', 'about', '2025-03-01', '2025-03-03');

@@ -87,4 +87,3 @@ SELECT * FROM meter.explain_usage(:'org', 'miles', '2025-01-02', '2025-01-01');
 SELECT * FROM meter.explain_usage(:'org', 'miles', NULL, '2025-01-01');
 SELECT * FROM meter.explain_usage(:'org', 'feet', '2025-01-01', '2025-01-02');
 SELECT * FROM meter.explain_usage(:'org', 'miles', '2025-01-01', '2025-01-02', filter => '{"field": "colour", "op": "eq", "value": "red"}');
-SELECT * FROM meter.explain_usage(:'org', 'miles', '2025-01-01', '2025-01-02', as_of => '2025-01-02');

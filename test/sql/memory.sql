@@ -13,9 +13,9 @@ BEGIN
 END
 $$;
 -- What was seen since the last time, from the second look on: the first warms caches up.
-CREATE FUNCTION grown(OUT looks text, OUT stays boolean) LANGUAGE sql AS $$
+CREATE FUNCTION grown(within int DEFAULT 4000000, OUT looks text, OUT stays boolean) LANGUAGE sql AS $$
 	WITH gone AS (DELETE FROM seen RETURNING *), ranked AS (SELECT bytes, row_number() OVER (ORDER BY n) AS k FROM gone)
-	SELECT CASE WHEN count(*) > 2 THEN 'several' ELSE 'too few' END, max(bytes) - max(bytes) FILTER (WHERE k = 2) < 4000000 FROM ranked WHERE k >= 2
+	SELECT CASE WHEN count(*) > 2 THEN 'several' ELSE 'too few' END, max(bytes) - max(bytes) FILTER (WHERE k = 2) < within FROM ranked WHERE k >= 2
 $$;
 
 -- events that are nothing at all
@@ -28,10 +28,11 @@ SELECT status, code, count(*) FROM meter.ingest(:org, (SELECT json_agg(json_buil
 SELECT * FROM grown();
 DROP TRIGGER look ON meter.rejected_event;
 
--- each of another type that nobody listens to
+-- each of another type that nobody listens to: the dictionary of sources is
+-- remembered, up to some size
 CREATE TRIGGER look AFTER INSERT ON meter.event_key FOR EACH STATEMENT EXECUTE FUNCTION look();
 SELECT status, count(*) FROM meter.ingest(:org, (SELECT json_agg(json_build_object('id', 'e', 'type', 'type ' || i)) FROM generate_series(1, 120000) AS i)) GROUP BY 1;
-SELECT * FROM grown();
+SELECT * FROM grown(40000000);
 DROP TRIGGER look ON meter.event_key;
 
 -- each seen by many meters

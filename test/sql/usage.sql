@@ -123,5 +123,4 @@ SELECT meter.usage(:org, 'tokens', '2025-01-01Z', '2025-02-01Z', filter => '{"fi
 SELECT meter.usage(:org, 'tokens', '2025-01-01Z', '2025-02-01Z', filter => '{"field": "model.x", "op": "eq", "value": 1}');
 SELECT meter.usage(:org, 'tokens', '2025-01-01Z', '2025-02-01Z', filter => '{"and": [{"field": "model", "op": "like", "value": 1}]}');
 SELECT meter.usage(:org, 'tokens', '2025-01-01Z', '2025-02-01Z', profile => 'p');
-SELECT meter.usage(:org, 'tokens', '2025-01-01Z', '2025-02-01Z', as_of => '2025-01-01Z');
 SELECT value FROM meter.usage(:org, 'tokens', '2025-02-01Z', '2025-03-01Z', NULL, NULL, NULL, NULL, NULL, NULL, NULL);
