@@ -158,6 +158,26 @@ SELECT window_start, value FROM meter.usage(:changed, 'late-to-come', '2025-03-0
 SELECT sum(d.usage + d.rejections) AS differences FROM pg_temp.change, LATERAL pg_temp.differences(name) AS d;
 
 --
+-- Closed windows keep what they have until they are asked for; then they are revised
+--
+SELECT meter.create_organization('closed', '00000000-0000-0000-0000-00000000ce04') AS closed \gset
+SELECT meter.create_meter(:'closed', '{"key": "calls", "metric_key": "call", "function": "sum", "value_field": "n"}') ->> 'key' AS key;
+SELECT status, count(*) FROM meter.ingest(:'closed', json_build_array(
+	'{"id": "c1", "source": "s", "type": "call", "subject": "ada", "time": "2025-03-05T10:00:00Z", "data": {"n": 3}}'::json,
+	'{"id": "c2", "source": "s", "type": "call", "subject": "ada", "time": "2025-03-06T10:00:00Z", "data": {"n": 4}}'::json,
+	'{"id": "c3", "source": "s", "type": "call", "subject": "ada", "data": {"n": 5}}'::json,
+	'{"id": "c4", "source": "s", "type": "call", "subject": "ada", "data": {"n": 6}}'::json)) GROUP BY 1;
+SELECT meter.close_windows(:'closed') > 0 AS closed_some;
+SELECT window_start, value, delta, revision, version, reason FROM meter.window_results WHERE organization_id = :'closed' ORDER BY window_start, revision;
+SELECT meter.update_meter(:'closed', 'calls', '{"function": "max", "effective_at": "2025-01-01T00:00:00Z", "reprocess": true}') ->> 'function' AS function;
+SELECT e.id, v.version FROM meter.events AS e JOIN meter.meter_version AS v ON v.organization_id = e.organization_id AND v.version_id = ANY (e.versions)
+	WHERE e.organization_id = :'closed' ORDER BY 1;
+CALL meter.reprocess(:'closed', 'calls', '2025-03-01Z', '2025-04-01Z', 'a mistake');
+SELECT meter.close_windows(:'closed') IS NOT NULL AS closed_rest;
+SELECT window_start, value, delta, revision, version, reason FROM meter.window_results WHERE organization_id = :'closed' ORDER BY window_start, revision, version;
+SELECT window_start, version, value FROM meter.usage(:'closed', 'calls', '2025-01-01Z', '2025-06-01Z', window_size => 'month') WHERE event_count > 0;
+
+--
 -- What is refused
 --
 CALL meter.reprocess(:changed, 'nobody', '-infinity', 'infinity', 'x');
