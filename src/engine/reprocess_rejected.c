@@ -14,34 +14,17 @@
 
 #include "values/timestamp.h"
 
-/* What the rejected store calls the outcome, or NULL where it is none of its. */
-static const char *
-rejected_status(MeterOutcome outcome)
-{
-	switch (outcome)
-	{
-		case METER_OUTCOME_REJECTED:
-			return "rejected";
-		case METER_OUTCOME_CONFLICT:
-			return "conflict";
-		case METER_OUTCOME_QUARANTINED:
-			return "quarantined";
-		default:
-			return NULL;
-	}
-}
-
 /* Is there something the rejected store may know of the row, or should? */
 static bool
 is_concerned(const MeterReprocessChunk *chunk, const MeterReprocessRow *row)
 {
 	const MeterContribution *c = meter_reprocess_contribution(chunk, row);
 
-	return c && (row->counted_by == 0 || rejected_status(c->outcome) != NULL);
+	return c && (row->counted_by == 0 || meter_rejection_status(c->outcome) != NULL);
 }
 
 static int
-rejection_cmp(const void *pa, const void *pb)
+refusal_cmp(const void *pa, const void *pb)
 {
 	const MeterRefusal *a = pa;
 	const MeterRefusal *b = pb;
@@ -55,7 +38,7 @@ static void
 look_at(MeterReprocessChunk *chunk, MeterReprocessRow *row, const MeterRefusal *list, int n)
 {
 	MeterRefusal wanted = {.seq = row->event.seq};
-	const MeterRefusal *found = bsearch(&wanted, list, n, sizeof(wanted), rejection_cmp);
+	const MeterRefusal *found = bsearch(&wanted, list, n, sizeof(wanted), refusal_cmp);
 
 	if (found == NULL)
 		return;
@@ -87,8 +70,8 @@ meter_reprocess_find_rejections(MeterReprocessChunk *chunk)
 	}
 	if (n == 0)
 		return;
-	n = meter_rejected_find(&chunk->reprocess->organization, seqs, n, &list);
-	qsort(list, n, sizeof(MeterRefusal), rejection_cmp);
+	n = meter_refusal_find(&chunk->reprocess->organization, seqs, n, &list);
+	qsort(list, n, sizeof(MeterRefusal), refusal_cmp);
 	for (int i = 0; i < chunk->nrows && n > 0; i++)
 	{
 		if (is_concerned(chunk, &chunk->rows[i]))
@@ -151,7 +134,7 @@ rejected_row(MeterReprocessChunk *chunk, const MeterReprocessRow *row)
 			/* the event itself stands at its own time, if not here */
 			.time = row->event.supplement ? event->time : event->main_time,
 			.meter_id = &chunk->reprocess->meter->id,
-			.status = rejected_status(c->outcome),
+			.status = meter_rejection_status(c->outcome),
 			.code = c->error->code, .pointer = c->error->pointer, .message = c->error->message,
 			.payload = write_event(event)
 	};
@@ -180,12 +163,12 @@ meter_reprocess_keep_rejections(MeterReprocessChunk *chunk)
 				continue;
 			if (row->rejection && c->outcome == METER_OUTCOME_COUNTED)
 				counted[ncounted++] = row->rejection;
-			if (row->rejection == 0 && rejected_status(c->outcome) != NULL)
+			if (row->rejection == 0 && meter_rejection_status(c->outcome) != NULL)
 				rows[n++] = rejected_row(chunk, row);
 		}
 		if (n > 0)
 			meter_rejected_append(organization, chunk->pages[page].received_at, rows, n);
 	}
 	if (ncounted > 0)
-		meter_rejected_resolve(organization, counted, ncounted, chunk->reprocess->now);
+		meter_refusal_resolve(organization, counted, ncounted, chunk->reprocess->now);
 }

@@ -178,6 +178,47 @@ SELECT window_start, value, delta, revision, version, reason FROM meter.window_r
 SELECT window_start, version, value FROM meter.usage(:'closed', 'calls', '2025-01-01Z', '2025-06-01Z', window_size => 'month') WHERE event_count > 0;
 
 --
+-- Late events: who did not take one when it came does not take it now; who counts
+-- it in another place, or took it out of quarantine, counts it there
+--
+SELECT meter.create_organization('late', '00000000-0000-0000-0000-00000000ce05') AS late \gset
+SELECT count(*) FROM unnest('{revise,reject,next_window,quarantine}'::text[]) AS mode, LATERAL meter.create_meter(:'late', jsonb_build_object(
+	'key', mode, 'metric_key', 'call', 'function', 'sum', 'value_field', 'n', 'late_event_policy', jsonb_build_object('mode', mode)));
+SELECT id, status, code FROM meter.ingest(:'late', json_build_array(
+	'{"id": "l1", "source": "s", "type": "call", "subject": "ada", "time": "2025-03-05T10:00:00Z", "data": {"n": 1}}'::json,
+	'{"id": "l2", "source": "s", "type": "call", "subject": "ada", "time": "2025-03-05T10:01:00Z", "data": {"n": 2}}'::json,
+	'{"id": "l3", "source": "s", "type": "call", "subject": "ada", "data": {"n": 4}}'::json));
+CREATE FUNCTION pg_temp.late() RETURNS TABLE (meter text, march numeric, since numeric, again text) LANGUAGE sql AS $$
+	SELECT m.key, a.value, b.value, (SELECT CASE WHEN c.value IS DISTINCT FROM b.value THEN 'but ' || c.value END
+			FROM meter.usage(m.organization_id, m.key, '2025-04-01 00:07Z', 'infinity') AS c)
+	FROM meter.meter AS m, LATERAL meter.usage(m.organization_id, m.key, '2025-03-01Z', '2025-04-01Z') AS a,
+		LATERAL meter.usage(m.organization_id, m.key, '2025-04-01Z', 'infinity') AS b
+	WHERE m.organization_id = '00000000-0000-0000-0000-00000000ce05' ORDER BY m.meter_no
+$$;
+CREATE PROCEDURE pg_temp.again() LANGUAGE plpgsql AS $$
+DECLARE
+	meter text;
+BEGIN
+	FOREACH meter IN ARRAY '{revise,reject,next_window,quarantine}'::text[] LOOP
+		CALL meter.reprocess('00000000-0000-0000-0000-00000000ce05', meter, '-infinity', 'infinity', 'again');
+	END LOOP;
+END
+$$;
+SELECT * FROM pg_temp.late();
+CALL pg_temp.again();
+SELECT * FROM pg_temp.late();
+SELECT count(*) FROM meter.release_quarantine(:'late', ARRAY(SELECT id FROM meter.rejected_events WHERE organization_id = :'late' AND status = 'quarantined' AND payload ->> 'id' = 'l1'));
+SELECT * FROM pg_temp.late();
+CALL pg_temp.again();
+SELECT * FROM pg_temp.late();
+SELECT sum(revision) AS revisions FROM meter.event WHERE organization_id = :'late';
+-- another function, for all of them
+SELECT count(*) FROM unnest('{revise,reject,next_window,quarantine}'::text[]) AS mode,
+	LATERAL meter.update_meter(:'late', mode, '{"function": "count", "value_field": null, "effective_at": "2025-01-01T00:00:00Z", "reprocess": true}');
+SELECT * FROM pg_temp.late();
+SELECT status, code, count(*) FROM meter.rejected_events WHERE organization_id = :'late' GROUP BY 1, 2 ORDER BY 1;
+
+--
 -- What is refused
 --
 CALL meter.reprocess(:changed, 'nobody', '-infinity', 'infinity', 'x');
