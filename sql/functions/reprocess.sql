@@ -97,6 +97,12 @@ CREATE FUNCTION meter.reprocess_step(organization_id uuid, job_id bigint) RETURN
 	AS 'MODULE_PATHNAME', 'meter_reprocess_step';
 COMMENT ON FUNCTION meter.reprocess_step(uuid, bigint) IS 'Does a running job''s next hours, or its last step. Result: whether there is more to do. Source: internal.';
 
+CREATE FUNCTION meter.end_reprocess_job(organization_id uuid, job_id bigint, error text) RETURNS void
+	LANGUAGE c VOLATILE STRICT
+	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+	AS 'MODULE_PATHNAME', 'meter_end_reprocess_job';
+COMMENT ON FUNCTION meter.end_reprocess_job(uuid, bigint, text) IS 'Marks a job as failed, and has closed windows revised as far as it got. error: why. Source: internal.';
+
 CREATE PROCEDURE meter.reprocess(organization_id uuid, meter text, period_from timestamptz, period_to timestamptz, reason text)
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'meter_reprocess';

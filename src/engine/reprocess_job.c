@@ -35,24 +35,42 @@ job_values(const pg_uuid_t *organization, int64 job_id, Datum *values)
 	return values;
 }
 
-/* Tell closing what may have changed, and mark the job as done. */
-static void
-finish_job(const pg_uuid_t *organization, int64 job_id, const char *meter, MeterInterval done,
-		   const char *reason)
+/* End a job; see reprocess_job.h. */
+void
+meter_reprocess_job_end(const pg_uuid_t *organization, int64 job_id, const text *error)
 {
 	static MeterStatement statement = {
-		"UPDATE meter.reprocess_job AS j SET state = 'done',"
-		" updated_at = pg_catalog.clock_timestamp(), finished_at = pg_catalog.clock_timestamp()"
-		" WHERE j.organization_id = $1 AND j.job_id = $2", JOB_ARGS
+		"UPDATE meter.reprocess_job AS j SET state = CASE WHEN $3 IS NULL THEN 'done' ELSE 'failed' END,"
+		" error = $3, finished_at = pg_catalog.clock_timestamp()"
+		" FROM meter.meter AS m"
+		" WHERE j.organization_id = $1 AND j.job_id = $2"
+		" AND m.organization_id = j.organization_id AND m.id = j.meter_id"
+		" RETURNING m.key, j.hour_from, j.\"position\", j.reason",
+		3, {UUIDOID, INT8OID, TEXTOID}
 	};
-	const MeterEntry *entry;
-	Datum		values[2];
+	const MeterEntry *meter;
+	char	   *key;
+	char	   *reason;
+	TimestampTz from;
+	TimestampTz to;
+	Datum		values[3];
+	bool		isnull;
 
-	meter_cache_refresh(false);
-	entry = meter_cache_meter(organization, meter, strlen(meter));
-	if (entry)
-		meter_closing_touch_range(organization, reason, entry, done.from, done.to);
-	meter_spi_execute(&statement, job_values(organization, job_id, values), NULL, false);
+	job_values(organization, job_id, values);
+	values[2] = PointerGetDatum(error);
+	meter_spi_execute(&statement, values, error ? "   " : "  n", false);
+	if (SPI_processed == 0)
+		return;
+	key = TextDatumGetCString(meter_spi_value(0, 1, &isnull));
+	from = DatumGetTimestampTz(meter_spi_value(0, 2, &isnull));
+	to = DatumGetTimestampTz(meter_spi_value(0, 3, &isnull));
+	reason = TextDatumGetCString(meter_spi_value(0, 4, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	meter_lock_definitions_shared(organization);
+	meter_cache_refresh(true);
+	meter = meter_cache_meter(organization, key, strlen(key));
+	if (meter)
+		meter_closing_touch_range(organization, reason, meter, from, to);
 }
 
 /* Do some of a job; see reprocess_job.h. */
@@ -60,7 +78,7 @@ bool
 meter_reprocess_job_step(const pg_uuid_t *organization, int64 job_id)
 {
 	static MeterStatement look = {
-		"SELECT m.key, j.open_only, j.\"position\", j.hour_from, j.hour_to, j.reason"
+		"SELECT m.key, j.open_only, j.\"position\", j.hour_to"
 		" FROM meter.reprocess_job AS j"
 		" JOIN meter.meter AS m ON m.organization_id = j.organization_id AND m.id = j.meter_id"
 		" WHERE j.organization_id = $1 AND j.job_id = $2 AND j.state = 'running'"
@@ -73,8 +91,6 @@ meter_reprocess_job_step(const pg_uuid_t *organization, int64 job_id)
 		4, {UUIDOID, INT8OID, TIMESTAMPTZOID, INT8OID}
 	};
 	MeterReprocess reprocess = {.organization = *organization};
-	MeterInterval whole;
-	char	   *reason;
 	int64		events = 0;
 	int32		next;
 	Datum		values[4];
@@ -88,15 +104,12 @@ meter_reprocess_job_step(const pg_uuid_t *organization, int64 job_id)
 	reprocess.meter = TextDatumGetCString(meter_spi_value(0, 1, &isnull));
 	reprocess.mode = DatumGetBool(meter_spi_value(0, 2, &isnull)) ? METER_REPROCESS_OPEN : METER_REPROCESS_ALL;
 	reprocess.from = (int32) meter_hour_of(DatumGetTimestampTz(meter_spi_value(0, 3, &isnull)));
-	whole.from = DatumGetTimestampTz(meter_spi_value(0, 4, &isnull));
-	whole.to = DatumGetTimestampTz(meter_spi_value(0, 5, &isnull));
-	reprocess.to = (int32) meter_hour_of(whole.to);
-	reason = TextDatumGetCString(meter_spi_value(0, 6, &isnull));
+	reprocess.to = (int32) meter_hour_of(DatumGetTimestampTz(meter_spi_value(0, 4, &isnull)));
 	SPI_freetuptable(SPI_tuptable);
 
 	if (reprocess.from >= reprocess.to)
 	{
-		finish_job(organization, job_id, reprocess.meter, whole, reason);
+		meter_reprocess_job_end(organization, job_id, NULL);
 		return false;
 	}
 	next = meter_reprocess_hours(&reprocess, &events);
@@ -177,10 +190,7 @@ run_locked(const pg_uuid_t *organization, int64 job_id)
 {
 	static MeterStatement start = {"SELECT meter.start_reprocess_job($1, $2)", JOB_ARGS};
 	static MeterStatement fail = {
-		"UPDATE meter.reprocess_job AS j SET state = 'failed', error = $3,"
-		" finished_at = pg_catalog.clock_timestamp()"
-		" WHERE j.organization_id = $1 AND j.job_id = $2",
-		3, {UUIDOID, INT8OID, TEXTOID}
+		"SELECT meter.end_reprocess_job($1, $2, $3)", 3, {UUIDOID, INT8OID, TEXTOID}
 	};
 	ErrorData  *error = NULL;
 	Datum		values[3];

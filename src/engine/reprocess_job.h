@@ -12,6 +12,10 @@
 /* Do a job's next hours, or its last step; true where there is more to do. */
 extern bool meter_reprocess_job_step(const pg_uuid_t *organization, int64 job_id);
 
+/* Tell closing what changed up to where the job is, and mark it as done; or, with
+ * the error that stopped it, as failed. */
+extern void meter_reprocess_job_end(const pg_uuid_t *organization, int64 job_id, const text *error);
+
 /*
  * Work on a job until it is done, waiting for another session that is at it.
  * Called between SPI_connect_ext(SPI_OPT_NONATOMIC) and SPI_finish; commits.  An

@@ -84,6 +84,27 @@ choose_plan(MeterReprocessChunk *chunk, MeterReprocessRow *row)
 	return row->kept ? counted : due;
 }
 
+/* Has the event, which is in the batch's document, the key by the version that
+ * counted it? */
+static bool
+has_key(MeterReprocessChunk *chunk, const MeterReprocessRow *row, const MeterContribution *c)
+{
+	const MeterPlan *counted = row->counted_by ? find_plan(chunk->reprocess->meter, row->counted_by) : NULL;
+	MeterBatch *batch = &chunk->batch;
+	MeterInput	input;
+	MeterText	key;
+	MeterError	err;
+
+	if (counted == c->plan)
+		return true;
+	if (counted == NULL || counted->dedup_path == NULL)
+		return false;
+	input = meter_measure_input(&batch->doc, batch->data, row->event.original_time, row->event.subject);
+	return meter_measure_derive(counted, &input, &batch->derived, &err) &&
+		meter_measure_dedup_key(counted, &input, &key, &err) &&
+		key.len == c->dedup_key.len && memcmp(key.data, c->dedup_key.data, key.len) == 0;
+}
+
 /* Take a row into the batch and measure it. */
 static void
 measure_row(MeterReprocessChunk *chunk, MeterReprocessRow *row, const MeterPlan *plan)
@@ -122,7 +143,10 @@ measure_row(MeterReprocessChunk *chunk, MeterReprocessRow *row, const MeterPlan 
 		batch->nmaybe_late = nmaybe_late;
 	}
 	if (plan->dedup_path && c->outcome == METER_OUTCOME_COUNTED)
+	{
 		event->payload_hash = meter_envelope_payload_hash(batch, event);
+		row->has_key = has_key(chunk, row, c);
+	}
 	c->placement = row->event.time;
 }
 
@@ -181,14 +205,13 @@ wants_key(const MeterReprocessChunk *chunk, const MeterReprocessRow *row)
 {
 	const MeterContribution *c = meter_reprocess_contribution(chunk, row);
 
-	return c && c->outcome == METER_OUTCOME_COUNTED && c->plan->dedup_path &&
-		row->counted_by != c->plan->version_id;
+	return c && c->outcome == METER_OUTCOME_COUNTED && c->plan->dedup_path && !row->has_key;
 }
 
 /*
- * Claim the meter's own keys.  An event that the same version counted before has
- * its key; one that is counted newly gets it, if no other has: of several here
- * the one that came first.
+ * Claim the meter's own keys.  An event that was counted by the same key has it,
+ * or has it from the event it was put in the place of; one that is counted newly
+ * gets it, if no other has: of several here the one that came first.
  */
 static void
 claim_keys(MeterReprocessChunk *chunk)

@@ -36,6 +36,7 @@ typedef struct MeterReprocessRow
 	int32		counted_by;		/* the meter's version that counted it, or 0 */
 	bool		left;			/* it stays as it is */
 	bool		kept;			/* by that version, whatever holds its time */
+	bool		has_key;		/* the meter's own key is its own */
 	int			contribution;	/* in the batch, or -1 */
 	int64		rejection;		/* the meter's rejection of it that is open, or 0 */
 	int64		first_rejection;	/* by whichever meter, or 0 */

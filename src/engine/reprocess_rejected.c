@@ -24,7 +24,7 @@ is_concerned(const MeterReprocessChunk *chunk, const MeterReprocessRow *row)
 }
 
 static int
-rejection_cmp(const void *pa, const void *pb)
+refusal_cmp(const void *pa, const void *pb)
 {
 	const MeterRefusal *a = pa;
 	const MeterRefusal *b = pb;
@@ -38,7 +38,7 @@ static void
 look_at(MeterReprocessChunk *chunk, MeterReprocessRow *row, const MeterRefusal *list, int n)
 {
 	MeterRefusal wanted = {.seq = row->event.seq};
-	const MeterRefusal *found = bsearch(&wanted, list, n, sizeof(wanted), rejection_cmp);
+	const MeterRefusal *found = bsearch(&wanted, list, n, sizeof(wanted), refusal_cmp);
 
 	if (found == NULL)
 		return;
@@ -70,8 +70,8 @@ meter_reprocess_find_rejections(MeterReprocessChunk *chunk)
 	}
 	if (n == 0)
 		return;
-	n = meter_rejected_find(&chunk->reprocess->organization, seqs, n, &list);
-	qsort(list, n, sizeof(MeterRefusal), rejection_cmp);
+	n = meter_refusal_find(&chunk->reprocess->organization, seqs, n, &list);
+	qsort(list, n, sizeof(MeterRefusal), refusal_cmp);
 	for (int i = 0; i < chunk->nrows && n > 0; i++)
 	{
 		if (is_concerned(chunk, &chunk->rows[i]))
@@ -170,5 +170,5 @@ meter_reprocess_keep_rejections(MeterReprocessChunk *chunk)
 			meter_rejected_append(organization, chunk->pages[page].received_at, rows, n);
 	}
 	if (ncounted > 0)
-		meter_rejected_resolve(organization, counted, ncounted, chunk->reprocess->now);
+		meter_refusal_resolve(organization, counted, ncounted, chunk->reprocess->now);
 }

@@ -352,11 +352,11 @@ typedef struct MeterRefusal
 } MeterRefusal;
 
 /* The meters' rejections of any of these events; palloc'd, returns how many. */
-extern int	meter_rejected_find(const pg_uuid_t *organization, const int64 *seqs, int n,
+extern int	meter_refusal_find(const pg_uuid_t *organization, const int64 *seqs, int n,
 								MeterRefusal **list);
 
 /* The events of these rejections were counted by reprocessing. */
-extern void meter_rejected_resolve(const pg_uuid_t *organization, const int64 *rejections, int n,
+extern void meter_refusal_resolve(const pg_uuid_t *organization, const int64 *rejections, int n,
 								   TimestampTz at);
 
 extern int64 meter_rejected_next_id(void);

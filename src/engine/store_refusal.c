@@ -27,7 +27,7 @@ numbers_array(const int64 *list, int n)
 
 /* What meters rejected of these events; see store.h. */
 int
-meter_rejected_find(const pg_uuid_t *organization, const int64 *seqs, int n, MeterRefusal **list)
+meter_refusal_find(const pg_uuid_t *organization, const int64 *seqs, int n, MeterRefusal **list)
 {
 	static MeterStatement statement = {
 		/* most organizations have none at all */
@@ -67,7 +67,7 @@ meter_rejected_find(const pg_uuid_t *organization, const int64 *seqs, int n, Met
 
 /* Events were counted after all; see store.h. */
 void
-meter_rejected_resolve(const pg_uuid_t *organization, const int64 *rejections, int n, TimestampTz at)
+meter_refusal_resolve(const pg_uuid_t *organization, const int64 *rejections, int n, TimestampTz at)
 {
 	static MeterStatement statement = {
 		"UPDATE meter.rejected_event AS r SET resolved_at = $3, resolution = 'reprocessed'"

@@ -99,6 +99,18 @@ meter_reprocess_step(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(more);
 }
 
+PG_FUNCTION_INFO_V1(meter_end_reprocess_job);
+
+/* meter.end_reprocess_job(organization_id, job_id, error) */
+Datum
+meter_end_reprocess_job(PG_FUNCTION_ARGS)
+{
+	SPI_connect();
+	meter_reprocess_job_end(PG_GETARG_UUID_P(0), PG_GETARG_INT64(1), PG_GETARG_TEXT_PP(2));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
 PG_FUNCTION_INFO_V1(meter_recount_published);
 
 /* meter.recount_published(organization_id, meter_id, effective_from, effective_to) */

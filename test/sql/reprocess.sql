@@ -98,7 +98,7 @@ CALL meter.reprocess(:changed, 'profiles', '2025-03-01Z', 'infinity', 'again');
 CALL meter.reprocess(:before, 'strict', '-infinity', 'infinity', 'again');
 SELECT w.pages - o.pages AS pages, w.revisions - o.revisions AS revisions, w.rejections - o.rejections AS rejections FROM pg_temp.weight() AS w, pg_temp.weighed AS o;
 SELECT sum(d.usage + d.rejections) AS differences FROM pg_temp.change, LATERAL pg_temp.differences(name) AS d;
-SELECT meter_key, period_from, period_to, position, events_done, fraction, state, updated_at >= started_at AS timed FROM meter.stat_progress ORDER BY job_id;
+SELECT meter_key, period_from, period_to, position, events_done, fraction, state, updated_at >= started_at AS timed FROM meter.stat_progress WHERE organization_id IN (:changed, :before) ORDER BY job_id;
 -- another profile than the definition's own
 SELECT u.value, u.event_count FROM unnest(ARRAY[:changed, :before]::uuid[]) AS org, LATERAL meter.usage(org, 'profiles', '-infinity', 'infinity', profile => 'big') AS u;
 
@@ -116,16 +116,16 @@ SELECT value, event_count FROM meter.usage(:changed, 'logins', '-infinity', 'inf
 CALL meter.reprocess(:changed, 'logins', '-infinity', 'infinity', 'all');
 CALL meter.reprocess(:changed, 'logins', '-infinity', 'infinity', 'all');
 SELECT value, event_count FROM meter.usage(:changed, 'logins', '-infinity', 'infinity');
-SELECT r.payload, r.code, r.pointer FROM meter.rejected_events AS r JOIN meter.meter AS m ON m.id = r.meter_id WHERE m.key = 'logins';
+SELECT r.payload, r.code, r.pointer FROM meter.rejected_events AS r JOIN meter.meter AS m ON m.id = r.meter_id WHERE r.organization_id = :changed AND m.key = 'logins';
 SELECT id, versions <> '{}' AS counted, revision FROM (
-	SELECT e.id, e.versions, p.revision FROM meter.event AS p, LATERAL meter.page_events(p.events) AS e WHERE p.type = 'login' AND p.organization_id IN (:changed, :before) AND p.replaced_at IS NULL) AS x ORDER BY id;
+	SELECT e.id, e.versions, p.revision FROM meter.event AS p, LATERAL meter.page_events(p.events) AS e WHERE p.organization_id = :changed AND p.type = 'login' AND p.replaced_at IS NULL) AS x ORDER BY id;
 -- a meter made so that it counts them
 SELECT meter.create_meter(:changed, '{"key": "visits", "metric_key": "login", "function": "count", "reprocess": true}') ->> 'key' AS key;
 SELECT window_start, value, event_count FROM meter.usage(:changed, 'visits', '2025-03-01Z', '2025-05-01Z', window_size => 'month');
 -- what was rejected and is counted now is rejected no more
 SELECT meter.update_meter(:changed, 'logins', '{"function": "count", "value_field": null, "effective_at": "2025-01-01T00:00:00Z", "reprocess": true}') ->> 'function' AS function;
 SELECT value, event_count FROM meter.usage(:changed, 'logins', '2025-01-01Z', 'infinity');
-SELECT count(*) AS rejected FROM meter.rejected_events AS r JOIN meter.meter AS m ON m.id = r.meter_id WHERE m.key = 'logins';
+SELECT count(*) AS rejected FROM meter.rejected_events AS r JOIN meter.meter AS m ON m.id = r.meter_id WHERE r.organization_id = :changed AND m.key = 'logins';
 -- an event to come is counted by the version that takes its time over
 SELECT meter.update_meter(:changed, 'logins', '{"function": "sum", "value_field": "n", "effective_at": "2200-01-01T00:00:00Z"}') ->> 'function' AS function;
 SELECT window_start, version, value, event_count FROM meter.usage(:changed, 'logins', '2025-01-01Z', 'infinity') ORDER BY window_start;
@@ -139,12 +139,12 @@ CREATE FUNCTION pg_temp.enter(key text) RETURNS bigint LANGUAGE sql AS $$
 $$;
 SELECT meter.create_meter(:changed, '{"key": "late-to-come", "metric_key": "call", "function": "count"}') ->> 'key' AS key;
 SELECT pg_temp.enter('late-to-come') IS NOT NULL AS entered;
-SELECT meter_key, position, fraction, state FROM meter.stat_progress WHERE state <> 'done';
-SELECT meter.start_reprocess_job(organization_id, job_id) FROM meter.reprocess_job WHERE state = 'pending';
-UPDATE meter.reprocess_job SET position = '2025-03-02T00:00Z' WHERE state = 'running';
-SELECT meter_key, position, fraction, state FROM meter.stat_progress WHERE state <> 'done';
+SELECT meter_key, position, fraction, state FROM meter.stat_progress WHERE organization_id = :changed AND state <> 'done';
+SELECT meter.start_reprocess_job(organization_id, job_id) FROM meter.reprocess_job WHERE organization_id = :changed AND state = 'pending';
+UPDATE meter.reprocess_job SET position = '2025-03-02T00:00Z' WHERE organization_id = :changed AND state = 'running';
+SELECT meter_key, position, fraction, state FROM meter.stat_progress WHERE organization_id = :changed AND state <> 'done';
 CALL meter.reprocess(:changed, 'late-to-come', '2025-03-01Z', '2025-03-04Z', 'goes on');
-SELECT s.meter_key, s.position, s.fraction, s.state, j.reason FROM meter.stat_progress AS s JOIN meter.reprocess_job AS j USING (job_id) WHERE s.meter_key = 'late-to-come';
+SELECT s.meter_key, s.position, s.fraction, s.state, j.reason FROM meter.stat_progress AS s JOIN meter.reprocess_job AS j USING (organization_id, job_id) WHERE organization_id = :changed AND s.meter_key = 'late-to-come';
 SELECT window_start, value FROM meter.usage(:changed, 'late-to-come', '2025-03-01Z', '2025-03-04Z', window_size => 'day');
 -- several that wait; one of them cannot be done
 SELECT pg_temp.enter(key) IS NOT NULL AS entered FROM unnest('{late-to-come,visits,to-max}'::text[]) AS key;
@@ -153,9 +153,70 @@ SET client_min_messages = error;	-- a warning names the job that failed
 CALL meter.run_reprocess_jobs();
 RESET client_min_messages;
 CALL meter.run_reprocess_jobs();
-SELECT meter_key, j.state, j.error FROM meter.stat_progress AS s JOIN meter.reprocess_job AS j USING (job_id) WHERE j.reason = 'interrupted' ORDER BY job_id;
+SELECT meter_key, j.state, j.error FROM meter.stat_progress AS s JOIN meter.reprocess_job AS j USING (organization_id, job_id) WHERE organization_id = :changed AND j.reason = 'interrupted' ORDER BY job_id;
 SELECT window_start, value FROM meter.usage(:changed, 'late-to-come', '2025-03-01Z', '2025-03-04Z', window_size => 'day');
 SELECT sum(d.usage + d.rejections) AS differences FROM pg_temp.change, LATERAL pg_temp.differences(name) AS d;
+
+--
+-- Closed windows keep what they have until they are asked for; then they are revised
+--
+SELECT meter.create_organization('closed', '00000000-0000-0000-0000-00000000ce04') AS closed \gset
+SELECT meter.create_meter(:'closed', '{"key": "calls", "metric_key": "call", "function": "sum", "value_field": "n"}') ->> 'key' AS key;
+SELECT status, count(*) FROM meter.ingest(:'closed', json_build_array(
+	'{"id": "c1", "source": "s", "type": "call", "subject": "ada", "time": "2025-03-05T10:00:00Z", "data": {"n": 3}}'::json,
+	'{"id": "c2", "source": "s", "type": "call", "subject": "ada", "time": "2025-03-06T10:00:00Z", "data": {"n": 4}}'::json,
+	'{"id": "c3", "source": "s", "type": "call", "subject": "ada", "data": {"n": 5}}'::json,
+	'{"id": "c4", "source": "s", "type": "call", "subject": "ada", "data": {"n": 6}}'::json)) GROUP BY 1;
+SELECT meter.close_windows(:'closed') > 0 AS closed_some;
+SELECT window_start, value, delta, revision, version, reason FROM meter.window_results WHERE organization_id = :'closed' ORDER BY window_start, revision;
+SELECT meter.update_meter(:'closed', 'calls', '{"function": "max", "effective_at": "2025-01-01T00:00:00Z", "reprocess": true}') ->> 'function' AS function;
+SELECT e.id, v.version FROM meter.events AS e JOIN meter.meter_version AS v ON v.organization_id = e.organization_id AND v.version_id = ANY (e.versions)
+	WHERE e.organization_id = :'closed' ORDER BY 1;
+CALL meter.reprocess(:'closed', 'calls', '2025-03-01Z', '2025-04-01Z', 'a mistake');
+SELECT meter.close_windows(:'closed') IS NOT NULL AS closed_rest;
+SELECT window_start, value, delta, revision, version, reason FROM meter.window_results WHERE organization_id = :'closed' ORDER BY window_start, revision, version;
+SELECT window_start, version, value FROM meter.usage(:'closed', 'calls', '2025-01-01Z', '2025-06-01Z', window_size => 'month') WHERE event_count > 0;
+
+--
+-- Late events: who did not take one when it came does not take it now; who counts
+-- it in another place, or took it out of quarantine, counts it there
+--
+SELECT meter.create_organization('late', '00000000-0000-0000-0000-00000000ce05') AS late \gset
+SELECT count(*) FROM unnest('{revise,reject,next_window,quarantine}'::text[]) AS mode, LATERAL meter.create_meter(:'late', jsonb_build_object(
+	'key', mode, 'metric_key', 'call', 'function', 'sum', 'value_field', 'n', 'late_event_policy', jsonb_build_object('mode', mode)));
+SELECT id, status, code FROM meter.ingest(:'late', json_build_array(
+	'{"id": "l1", "source": "s", "type": "call", "subject": "ada", "time": "2025-03-05T10:00:00Z", "data": {"n": 1}}'::json,
+	'{"id": "l2", "source": "s", "type": "call", "subject": "ada", "time": "2025-03-05T10:01:00Z", "data": {"n": 2}}'::json,
+	'{"id": "l3", "source": "s", "type": "call", "subject": "ada", "data": {"n": 4}}'::json));
+CREATE FUNCTION pg_temp.late() RETURNS TABLE (meter text, march numeric, since numeric, again text) LANGUAGE sql AS $$
+	SELECT m.key, a.value, b.value, (SELECT CASE WHEN c.value IS DISTINCT FROM b.value THEN 'but ' || c.value END
+			FROM meter.usage(m.organization_id, m.key, '2025-04-01 00:07Z', 'infinity') AS c)
+	FROM meter.meter AS m, LATERAL meter.usage(m.organization_id, m.key, '2025-03-01Z', '2025-04-01Z') AS a,
+		LATERAL meter.usage(m.organization_id, m.key, '2025-04-01Z', 'infinity') AS b
+	WHERE m.organization_id = '00000000-0000-0000-0000-00000000ce05' ORDER BY m.meter_no
+$$;
+CREATE PROCEDURE pg_temp.again() LANGUAGE plpgsql AS $$
+DECLARE
+	meter text;
+BEGIN
+	FOREACH meter IN ARRAY '{revise,reject,next_window,quarantine}'::text[] LOOP
+		CALL meter.reprocess('00000000-0000-0000-0000-00000000ce05', meter, '-infinity', 'infinity', 'again');
+	END LOOP;
+END
+$$;
+SELECT * FROM pg_temp.late();
+CALL pg_temp.again();
+SELECT * FROM pg_temp.late();
+SELECT count(*) FROM meter.release_quarantine(:'late', ARRAY(SELECT id FROM meter.rejected_events WHERE organization_id = :'late' AND status = 'quarantined' AND payload ->> 'id' = 'l1'));
+SELECT * FROM pg_temp.late();
+CALL pg_temp.again();
+SELECT * FROM pg_temp.late();
+SELECT sum(revision) AS revisions FROM meter.event WHERE organization_id = :'late';
+-- another function, for all of them
+SELECT count(*) FROM unnest('{revise,reject,next_window,quarantine}'::text[]) AS mode,
+	LATERAL meter.update_meter(:'late', mode, '{"function": "count", "value_field": null, "effective_at": "2025-01-01T00:00:00Z", "reprocess": true}');
+SELECT * FROM pg_temp.late();
+SELECT status, code, count(*) FROM meter.rejected_events WHERE organization_id = :'late' GROUP BY 1, 2 ORDER BY 1;
 
 --
 -- What is refused

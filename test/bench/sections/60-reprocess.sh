@@ -11,7 +11,7 @@ reprocess() {
 	sql ours "SELECT events_done || E'\t' || extract(epoch FROM finished_at - started_at) FROM meter.reprocess_job ORDER BY job_id DESC LIMIT 1"
 }
 
-# measure LABEL METER: best told by several runs where nothing changes, one where all does.
+# measure LABEL METER: a line of the table.
 measure() {
 	local line
 	line=$(reprocess "$2")
