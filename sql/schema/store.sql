@@ -279,6 +279,110 @@ BEGIN
 	COMMENT ON COLUMN meter.stat_progress.started_at IS 'When it was begun.';
 	COMMENT ON COLUMN meter.stat_progress.updated_at IS 'When it last got further.';
 
+	CREATE SEQUENCE IF NOT EXISTS meter.revision_queue_seq;
+	COMMENT ON SEQUENCE meter.revision_queue_seq IS 'Numbers of the queue of revisions.';
+
+	-- Results are only ever added. The key is also how the last revision of a
+	-- window is found; a column that may be null is one of it, since the
+	-- definition's own profile, an event without a subject or a currency are null.
+	CREATE TABLE IF NOT EXISTS meter.window_result (
+		organization_id uuid NOT NULL,
+		meter_id uuid NOT NULL,
+		profile text COLLATE "C",
+		window_start timestamptz NOT NULL,
+		window_end timestamptz NOT NULL,
+		subject text COLLATE "C",
+		currency text COLLATE "C",
+		version int NOT NULL,
+		revision int NOT NULL,
+		value numeric,
+		delta numeric,
+		event_count bigint NOT NULL,
+		closed_at timestamptz NOT NULL,
+		reason text
+	);
+	CREATE UNIQUE INDEX IF NOT EXISTS window_result_key ON meter.window_result
+		(organization_id, meter_id, profile, window_start, subject, window_end, currency, version, revision)
+		NULLS NOT DISTINCT;
+	COMMENT ON TABLE meter.window_result IS 'Results of closed windows, and their revisions; only ever added to. The view meter.window_results is the one to read.';
+	COMMENT ON COLUMN meter.window_result.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.window_result.meter_id IS 'The meter.';
+	COMMENT ON COLUMN meter.window_result.profile IS 'Code of the profile; null for the definition''s own.';
+	COMMENT ON COLUMN meter.window_result.window_start IS 'Start of the window.';
+	COMMENT ON COLUMN meter.window_result.window_end IS 'End (exclusive) of the window.';
+	COMMENT ON COLUMN meter.window_result.subject IS 'The subject, as its events name it.';
+	COMMENT ON COLUMN meter.window_result.currency IS 'ISO 4217 code, where the meter has currencies.';
+	COMMENT ON COLUMN meter.window_result.version IS 'The version that measured it.';
+	COMMENT ON COLUMN meter.window_result.revision IS '1 for the first result of the window, then one more for each change.';
+	COMMENT ON COLUMN meter.window_result.value IS 'The value, in the meter''s unit.';
+	COMMENT ON COLUMN meter.window_result.delta IS 'How far it is from the revision before; of the first one the value itself.';
+	COMMENT ON COLUMN meter.window_result.event_count IS 'How many events were counted in the window.';
+	COMMENT ON COLUMN meter.window_result.closed_at IS 'When it was written.';
+	COMMENT ON COLUMN meter.window_result.reason IS 'What made the revision; null where the window was closed.';
+
+	CREATE TABLE IF NOT EXISTS meter.window_horizon (
+		organization_id uuid NOT NULL,
+		meter_id uuid NOT NULL,
+		horizon timestamptz NOT NULL,
+		PRIMARY KEY (organization_id, meter_id)
+	);
+	COMMENT ON TABLE meter.window_horizon IS 'How far the windows of meters are closed: those whose end and grace are not behind it.';
+	COMMENT ON COLUMN meter.window_horizon.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.window_horizon.meter_id IS 'The meter.';
+	COMMENT ON COLUMN meter.window_horizon.horizon IS 'The time.';
+
+	CREATE TABLE IF NOT EXISTS meter.close_tick (
+		"at" timestamptz NOT NULL,
+		next_xid xid8 NOT NULL,
+		PRIMARY KEY ("at", next_xid)
+	);
+	COMMENT ON TABLE meter.close_tick IS 'Moments at which windows were closed; what is still in flight is as old as the last of them that it came after.';
+	COMMENT ON COLUMN meter.close_tick."at" IS 'The moment.';
+	COMMENT ON COLUMN meter.close_tick.next_xid IS 'The first transaction number that was not given out at that moment.';
+
+	CREATE TABLE IF NOT EXISTS meter.revision_queue (
+		organization_id uuid NOT NULL,
+		meter_id uuid NOT NULL,
+		id bigint NOT NULL DEFAULT nextval('meter.revision_queue_seq'),
+		time_from timestamptz NOT NULL,
+		time_to timestamptz NOT NULL,
+		every_subject boolean NOT NULL,
+		subject text COLLATE "C",
+		reason text NOT NULL,
+		PRIMARY KEY (organization_id, meter_id, id)
+	);
+	COMMENT ON TABLE meter.revision_queue IS 'Times in which something changed that may be closed: the next meter.close_windows() compares them and writes revisions.';
+	COMMENT ON COLUMN meter.revision_queue.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.revision_queue.meter_id IS 'The meter.';
+	COMMENT ON COLUMN meter.revision_queue.id IS 'Its number.';
+	COMMENT ON COLUMN meter.revision_queue.time_from IS 'Begin of the time.';
+	COMMENT ON COLUMN meter.revision_queue.time_to IS 'End (exclusive) of the time.';
+	COMMENT ON COLUMN meter.revision_queue.every_subject IS 'Whether it is about every subject.';
+	COMMENT ON COLUMN meter.revision_queue.subject IS 'The one it is about; null for events without one.';
+	COMMENT ON COLUMN meter.revision_queue.reason IS 'What made the change.';
+
+	CREATE OR REPLACE VIEW meter.window_results WITH (security_invoker = true) AS
+		SELECT r.organization_id, r.meter_id, m.key AS meter_key, r.profile, r.window_start, r.window_end,
+			r.subject, r.currency, r.version, r.revision, r.value, r.delta, r.event_count, r.closed_at, r.reason
+		FROM meter.window_result AS r
+		LEFT JOIN meter.meter AS m ON m.organization_id = r.organization_id AND m.id = r.meter_id;
+	COMMENT ON VIEW meter.window_results IS 'Results of closed windows, and their revisions. A window without a row was closed empty.';
+	COMMENT ON COLUMN meter.window_results.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.window_results.meter_id IS 'The meter.';
+	COMMENT ON COLUMN meter.window_results.meter_key IS 'The slug it is called by.';
+	COMMENT ON COLUMN meter.window_results.profile IS 'Code of the profile; null for the definition''s own.';
+	COMMENT ON COLUMN meter.window_results.window_start IS 'Start of the window.';
+	COMMENT ON COLUMN meter.window_results.window_end IS 'End (exclusive) of the window.';
+	COMMENT ON COLUMN meter.window_results.subject IS 'The subject, as its events name it.';
+	COMMENT ON COLUMN meter.window_results.currency IS 'ISO 4217 code, where the meter has currencies.';
+	COMMENT ON COLUMN meter.window_results.version IS 'The version that measured it.';
+	COMMENT ON COLUMN meter.window_results.revision IS '1 for the first result of the window, then one more for each change.';
+	COMMENT ON COLUMN meter.window_results.value IS 'The value, in the meter''s unit.';
+	COMMENT ON COLUMN meter.window_results.delta IS 'How far it is from the revision before; of the first one the value itself.';
+	COMMENT ON COLUMN meter.window_results.event_count IS 'How many events were counted in the window.';
+	COMMENT ON COLUMN meter.window_results.closed_at IS 'When it was written.';
+	COMMENT ON COLUMN meter.window_results.reason IS 'What made the revision; null where the window was closed.';
+
 	CREATE OR REPLACE VIEW meter.rejected_events WITH (security_invoker = true) AS
 		SELECT organization_id, rejection_id AS id, received_at, meter_id, status, code, pointer, message, payload,
 			tried_at

@@ -51,6 +51,7 @@ typedef struct MeterContribution
 	MeterOutcome outcome;
 	MeterTiming timing;
 	TimestampTz placement;		/* where it is counted */
+	bool		closed;			/* where closing must be told of it */
 	int			series;			/* in the batch */
 	MeterText	dedup_key;		/* where the version has a dedup_key_path */
 	int			first_measure;	/* what its profiles count, in the batch */
@@ -103,7 +104,7 @@ typedef struct MeterBatch
 	struct HTAB *series_index;
 	int			nmaybe_late;	/* contributions to be judged */
 	int			nmoved;			/* ... that are counted at another time */
-	int			nfinalized;		/* ... in windows that were finalized */
+	int			nclosed;		/* ... in windows that may be finalized */
 	int			data;			/* node of the data of the event being read */
 } MeterBatch;
 

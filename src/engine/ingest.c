@@ -76,7 +76,7 @@ reset_batch(MeterIngest *ingest)
 	batch->series = NULL;
 	batch->nseries = batch->series_size = 0;
 	batch->series_index = NULL;
-	batch->nmaybe_late = batch->nmoved = batch->nfinalized = 0;
+	batch->nmaybe_late = batch->nmoved = batch->nclosed = 0;
 	ingest->bytes = 0;
 }
 
@@ -377,7 +377,7 @@ process_single(MeterBatch *batch)
 
 	if (batch->nevents != 1 || event->id.data == NULL ||
 		event->status != METER_STATUS_ACCEPTED || event->error ||
-		batch->nmoved > 0 || batch->nfinalized > 0)
+		batch->nmoved > 0 || batch->nclosed > 0)
 		return false;
 	for (int i = 0; i < batch->ncontributions; i++)
 	{
@@ -413,7 +413,7 @@ process_batch(MeterIngest *ingest)
 		meter_batch_number_series(batch);
 		append_events(batch);
 		meter_batch_roll_up(batch);
-		meter_batch_touch_closed(batch, "late");
+		meter_batch_touch_closed(batch, "late event");
 	}
 	keep_rejections(batch);
 

@@ -122,24 +122,26 @@ next_placement(const MeterBatch *batch, const MeterContribution *c, MeterText su
 }
 
 /* Up to when the meter's windows are closed, asked once a call. */
-static TimestampTz
+static MeterLateHorizon *
 horizon_of(const MeterBatch *batch, MeterLateMemory *memory, const MeterEntry *meter)
 {
 	MemoryContext old;
 	TimestampTz horizon;
+	TimestampTz limit;
 
 	for (int i = 0; i < memory->n; i++)
 	{
 		if (memory->horizons[i].meter == meter)
-			return memory->horizons[i].horizon;
+			return &memory->horizons[i];
 	}
 	horizon = meter_closing_horizon(&batch->organization, meter);
+	limit = meter_closing_limit(&batch->organization, meter);
 	old = MemoryContextSwitchTo(memory->context);
 	memory->horizons = meter_batch_grow(memory->horizons, memory->n, &memory->size,
 										sizeof(MeterLateHorizon), 8);
-	memory->horizons[memory->n++] = (MeterLateHorizon) {meter, horizon};
+	memory->horizons[memory->n++] = (MeterLateHorizon) {meter, horizon, limit};
 	MemoryContextSwitchTo(old);
-	return horizon;
+	return &memory->horizons[memory->n - 1];
 }
 
 /* Refuse or quarantine a contribution for the event's time. */
@@ -185,6 +187,22 @@ say_late(const MeterLatePolicy *policy, TimestampTz received_at, TimestampTz end
 					meter_duration_format(received_at - policy->grace - end));
 }
 
+/*
+ * Is closing to be told of a contribution?  Of the window of the definition's
+ * own profile it is known when it ends; another profile's may be shorter, and
+ * closing looks itself.
+ */
+static bool
+may_be_closed(const MeterBatch *batch, MeterLateMemory *memory, const MeterContribution *c, TimestampTz end)
+{
+	int64		grace = c->plan->late.grace;
+
+	if (c->plan->nprofiles > 1)
+		end = c->placement;
+	return end <= batch->received_at - grace &&
+		end + grace <= horizon_of(batch, memory, c->meter)->limit;
+}
+
 /* Judge one contribution. */
 static void
 judge(MeterBatch *batch, MeterLateMemory *memory, Calendar *calendar, MeterContribution *c)
@@ -202,16 +220,21 @@ judge(MeterBatch *batch, MeterLateMemory *memory, Calendar *calendar, MeterContr
 	turn_to(calendar, batch, c->plan, subject);
 	end = window_at(calendar, event->time).to;
 	if (end > batch->received_at - policy->grace)
+	{
+		c->closed = may_be_closed(batch, memory, c, end);
+		batch->nclosed += c->closed;
 		return;
+	}
 	switch (policy->mode)
 	{
 		case METER_LATE_REVISE:
-			c->timing = end + policy->grace <= horizon_of(batch, memory, c->meter) ?
+			c->timing = end + policy->grace <= horizon_of(batch, memory, c->meter)->horizon ?
 				METER_LATE_FINALIZED : METER_LATE;
 			break;
 		case METER_LATE_NEXT_WINDOW:
 			c->timing = METER_LATE_MOVED;
 			c->placement = next_placement(batch, c, subject);
+			end = DT_NOEND;
 			break;
 		case METER_LATE_REJECT:
 			say_late(policy, batch->received_at, end, &err);
@@ -222,8 +245,9 @@ judge(MeterBatch *batch, MeterLateMemory *memory, Calendar *calendar, MeterContr
 			turn_away(c, METER_OUTCOME_QUARANTINED, &err);
 			break;
 	}
+	c->closed = c->timing != METER_UNTIMELY && may_be_closed(batch, memory, c, end);
 	batch->nmoved += c->timing == METER_LATE_MOVED;
-	batch->nfinalized += c->timing == METER_LATE_FINALIZED;
+	batch->nclosed += c->closed;
 }
 
 static int
@@ -310,14 +334,14 @@ meter_batch_touch_closed(const MeterBatch *batch, const char *reason)
 	MeterClosingTouch *touches;
 	int			n = 0;
 
-	if (batch->nfinalized == 0)
+	if (batch->nclosed == 0)
 		return;
-	touches = palloc(batch->nfinalized * sizeof(MeterClosingTouch));
+	touches = palloc(batch->nclosed * sizeof(MeterClosingTouch));
 	for (int i = 0; i < batch->ncontributions; i++)
 	{
 		const MeterContribution *c = &batch->contributions[i];
 
-		if (c->timing == METER_LATE_FINALIZED && c->outcome == METER_OUTCOME_COUNTED)
+		if (c->closed && c->outcome == METER_OUTCOME_COUNTED)
 			touches[n++] = (MeterClosingTouch) {
 				.meter = c->meter, .time = c->placement, .subject = batch->series[c->series].subject
 			};

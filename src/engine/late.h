@@ -24,6 +24,7 @@ typedef struct MeterLateHorizon
 {
 	const MeterEntry *meter;
 	TimestampTz horizon;
+	TimestampTz limit;			/* windows over by then may be closed right now */
 } MeterLateHorizon;
 
 /* What the judgement remembers beyond a batch. */
@@ -41,7 +42,8 @@ typedef struct MeterLateMemory
  */
 extern void meter_batch_judge_late(MeterBatch *batch, MeterLateMemory *memory);
 
-/* Tell closing what was counted in windows it had finalized. */
+/* Tell closing what was counted in windows that it had finalized, or may be
+ * finalizing. */
 extern void meter_batch_touch_closed(const MeterBatch *batch, const char *reason);
 
 #endif							/* METER_ENGINE_LATE_H */

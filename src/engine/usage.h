@@ -24,6 +24,7 @@ typedef struct MeterUsageRequest
 	bool		windowed;
 	MeterWindow window;			/* where windowed */
 	bool		by_subject;
+	bool		raw_subjects;	/* subjects as events name them, not customers */
 	int			ngroup_by;		/* dimensions, in the order they are shown */
 	const char **group_by;
 	MeterFilter *filter;		/* over dimensions and subject, or NULL */

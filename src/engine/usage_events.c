@@ -28,7 +28,13 @@ meter_subjects_find(MeterSubjects *subjects, const MeterUsageRequest *request)
 {
 	memset(subjects, 0, sizeof(*subjects));
 	subjects->all = request->subject == NULL;
-	if (!subjects->all)
+	if (!subjects->all && request->raw_subjects)
+	{
+		subjects->n = 1;
+		subjects->list = palloc(sizeof(MeterText));
+		*subjects->list = *request->subject;
+	}
+	else if (!subjects->all)
 		subjects->n = meter_customer_subjects(&request->organization, request->subject, &subjects->list);
 }
 

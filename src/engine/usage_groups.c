@@ -62,7 +62,7 @@ meter_groups_begin(MeterGroups *groups, const MeterUsageRequest *request)
 	groups->index = hash_create("meter usage groups", 64, &ctl,
 								HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 	ctl.entrysize = sizeof(OwnerItem);
-	if (request->by_subject && request->subject == NULL)
+	if (request->by_subject && request->subject == NULL && !request->raw_subjects)
 		groups->owners = hash_create("meter usage owners", 64, &ctl,
 									 HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }
@@ -110,6 +110,8 @@ shown_subject(MeterGroups *groups, const MeterSeries *series)
 {
 	OwnerItem  *item;
 
+	if (groups->request->raw_subjects)
+		return series->subject;
 	if (groups->request->subject)
 		return *groups->request->subject;
 	if (groups->owners == NULL || series->subject.data == NULL)
