@@ -24,10 +24,10 @@ is_concerned(const MeterReprocessChunk *chunk, const MeterReprocessRow *row)
 }
 
 static int
-refusal_cmp(const void *pa, const void *pb)
+rejection_cmp(const void *pa, const void *pb)
 {
-	const MeterRefusal *a = pa;
-	const MeterRefusal *b = pb;
+	const MeterKnownRejection *a = pa;
+	const MeterKnownRejection *b = pb;
 
 	return a->seq < b->seq ? -1 : a->seq > b->seq;
 }
@@ -35,10 +35,10 @@ refusal_cmp(const void *pa, const void *pb)
 /* What the store knows of a row: sets the meter's own rejection, and the first
  * one of the event. */
 static void
-look_at(MeterReprocessChunk *chunk, MeterReprocessRow *row, const MeterRefusal *list, int n)
+look_at(MeterReprocessChunk *chunk, MeterReprocessRow *row, const MeterKnownRejection *list, int n)
 {
-	MeterRefusal wanted = {.seq = row->event.seq};
-	const MeterRefusal *found = bsearch(&wanted, list, n, sizeof(wanted), refusal_cmp);
+	MeterKnownRejection wanted = {.seq = row->event.seq};
+	const MeterKnownRejection *found = bsearch(&wanted, list, n, sizeof(wanted), rejection_cmp);
 
 	if (found == NULL)
 		return;
@@ -60,7 +60,7 @@ void
 meter_reprocess_find_rejections(MeterReprocessChunk *chunk)
 {
 	int64	   *seqs = palloc(Max(chunk->nrows, 1) * sizeof(int64));
-	MeterRefusal *list;
+	MeterKnownRejection *list;
 	int			n = 0;
 
 	for (int i = 0; i < chunk->nrows; i++)
@@ -70,8 +70,8 @@ meter_reprocess_find_rejections(MeterReprocessChunk *chunk)
 	}
 	if (n == 0)
 		return;
-	n = meter_refusal_find(&chunk->reprocess->organization, seqs, n, &list);
-	qsort(list, n, sizeof(MeterRefusal), refusal_cmp);
+	n = meter_known_rejection_find(&chunk->reprocess->organization, seqs, n, &list);
+	qsort(list, n, sizeof(MeterKnownRejection), rejection_cmp);
 	for (int i = 0; i < chunk->nrows && n > 0; i++)
 	{
 		if (is_concerned(chunk, &chunk->rows[i]))
@@ -170,5 +170,5 @@ meter_reprocess_keep_rejections(MeterReprocessChunk *chunk)
 			meter_rejected_append(organization, chunk->pages[page].received_at, rows, n);
 	}
 	if (ncounted > 0)
-		meter_refusal_resolve(organization, counted, ncounted, chunk->reprocess->now);
+		meter_known_rejection_resolve(organization, counted, ncounted, chunk->reprocess->now);
 }

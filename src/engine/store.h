@@ -340,8 +340,8 @@ typedef struct MeterRejectedRow
 	MeterText	payload;		/* JSON text */
 } MeterRejectedRow;
 
-/* store_refusal.c: what is known of events that are stored. */
-typedef struct MeterRefusal
+/* store_known_rejection.c: what is known of events that are stored. */
+typedef struct MeterKnownRejection
 {
 	int64		seq;			/* the event's */
 	int64		rejection_id;
@@ -349,14 +349,14 @@ typedef struct MeterRefusal
 	pg_uuid_t	meter_id;
 	bool		open;
 	bool		quarantined;
-} MeterRefusal;
+} MeterKnownRejection;
 
 /* The meters' rejections of any of these events; palloc'd, returns how many. */
-extern int	meter_refusal_find(const pg_uuid_t *organization, const int64 *seqs, int n,
-								MeterRefusal **list);
+extern int	meter_known_rejection_find(const pg_uuid_t *organization, const int64 *seqs, int n,
+								MeterKnownRejection **list);
 
 /* The events of these rejections were counted by reprocessing. */
-extern void meter_refusal_resolve(const pg_uuid_t *organization, const int64 *rejections, int n,
+extern void meter_known_rejection_resolve(const pg_uuid_t *organization, const int64 *rejections, int n,
 								   TimestampTz at);
 
 extern int64 meter_rejected_next_id(void);

@@ -59,7 +59,7 @@ SELECT count(*) FROM pg_temp.change, LATERAL meter.update_meter(:changed, name, 
 -- What usage() says of a meter: by rollups and by raw events (a bound that cuts a
 -- quarter of an hour), whole and by windows and subjects.
 CREATE FUNCTION pg_temp.answers(org uuid, meter text) RETURNS TABLE (question text, answer text) LANGUAGE sql AS $$
-	SELECT q.name, u::text FROM (VALUES
+	SELECT q.name, concat_ws(' ', u.window_start, u.window_end, u.subject, u.dimensions, u.currency, u.version, trim_scale(round(u.value, 12)), u.event_count) FROM (VALUES
 		('whole', '2025-03-01Z'::timestamptz, '2025-03-04Z'::timestamptz, NULL, '{}'::text[]),
 		('days', '2025-03-01Z', '2025-03-04Z', 'day', '{}'), ('hours', '2025-03-01Z', '2025-03-04Z', 'hour', '{}'),
 		('subjects', '2025-03-01Z', '2025-03-04Z', NULL, '{subject}'),
@@ -156,6 +156,33 @@ CALL meter.run_reprocess_jobs();
 SELECT meter_key, j.state, j.error FROM meter.stat_progress AS s JOIN meter.reprocess_job AS j USING (organization_id, job_id) WHERE organization_id = :changed AND j.reason = 'interrupted' ORDER BY job_id;
 SELECT window_start, value FROM meter.usage(:changed, 'late-to-come', '2025-03-01Z', '2025-03-04Z', window_size => 'day');
 SELECT sum(d.usage + d.rejections) AS differences FROM pg_temp.change, LATERAL pg_temp.differences(name) AS d;
+
+--
+-- What is taken back, or amended, stays so; and leaves the rollups for good
+--
+SELECT status, count(*) FROM generate_series(7, 280, 7) AS i, unnest(ARRAY[:changed, :before]::uuid[]) AS org,
+	LATERAL jsonb_to_record(meter.void_event(org, 'call', 'e' || i, 'wrong')) AS v (status text) GROUP BY 1;
+SELECT status, count(*) FROM generate_series(281, 340, 3) AS i, unnest(ARRAY[:changed, :before]::uuid[]) AS org,
+	LATERAL jsonb_to_record(meter.amend_event(org, 'call', 'e' || i, jsonb_build_object('n', i, 'm', 1, 'user', 'u' || i % 9, 'order', i % 150,
+		'region', 'eu', 'cur', 'EUR'))) AS v (status text) GROUP BY 1;
+SELECT name, d.* FROM pg_temp.change, LATERAL pg_temp.differences(name) AS d WHERE d.usage + d.rejections > 0;
+SELECT count(*) > 0 AS to_recount FROM meter.event_reversal WHERE organization_id = :changed AND recount <> '{}';
+CREATE PROCEDURE pg_temp.reprocess_all() LANGUAGE plpgsql AS $$
+DECLARE
+	meter text;
+BEGIN
+	FOR meter IN SELECT name FROM pg_temp.change ORDER BY 1 LOOP
+		CALL meter.reprocess('00000000-0000-0000-0000-00000000ce01', meter, '2025-03-01Z', '2025-03-04Z', 'recount');
+	END LOOP;
+END
+$$;
+CALL pg_temp.reprocess_all();
+SELECT name, d.* FROM pg_temp.change, LATERAL pg_temp.differences(name) AS d WHERE d.usage + d.rejections > 0;
+SELECT count(*) AS to_recount FROM meter.event_reversal WHERE organization_id = :changed AND recount <> '{}';
+-- yet another version, with what the last one had but for the unit
+SELECT count(*) FROM unnest(ARRAY[:changed, :before]::uuid[]) AS org, pg_temp.change,
+	LATERAL meter.update_meter(org, name, patch || '{"unit_label": "pieces", "effective_at": "2025-03-02T20:20:00Z", "reprocess": true}');
+SELECT name, d.* FROM pg_temp.change, LATERAL pg_temp.differences(name) AS d WHERE d.usage + d.rejections > 0;
 
 --
 -- Closed windows keep what they have until they are asked for; then they are revised

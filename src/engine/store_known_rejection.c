@@ -1,5 +1,5 @@
 /*
- * store_refusal.c
+ * store_known_rejection.c
  *		The rejected store, asked about events that other meters have.
  */
 #include "engine/store.h"
@@ -27,7 +27,7 @@ numbers_array(const int64 *list, int n)
 
 /* What meters rejected of these events; see store.h. */
 int
-meter_refusal_find(const pg_uuid_t *organization, const int64 *seqs, int n, MeterRefusal **list)
+meter_known_rejection_find(const pg_uuid_t *organization, const int64 *seqs, int n, MeterKnownRejection **list)
 {
 	static MeterStatement statement = {
 		/* most organizations have none at all */
@@ -47,12 +47,12 @@ meter_refusal_find(const pg_uuid_t *organization, const int64 *seqs, int n, Mete
 	values[1] = numbers_array(seqs, n);
 	meter_spi_execute(&statement, values, NULL, true);
 	count = (int) SPI_processed;
-	*list = palloc_extended(Max(count, 1) * sizeof(MeterRefusal), MCXT_ALLOC_HUGE);
+	*list = palloc_extended(Max(count, 1) * sizeof(MeterKnownRejection), MCXT_ALLOC_HUGE);
 	for (int row = 0; row < count; row++)
 	{
 		bool		isnull;
 
-		(*list)[row] = (MeterRefusal) {
+		(*list)[row] = (MeterKnownRejection) {
 			.seq = DatumGetInt64(meter_spi_value(row, 1, &isnull)),
 				.rejection_id = DatumGetInt64(meter_spi_value(row, 2, &isnull)),
 				.first_id = DatumGetInt64(meter_spi_value(row, 3, &isnull)),
@@ -67,7 +67,7 @@ meter_refusal_find(const pg_uuid_t *organization, const int64 *seqs, int n, Mete
 
 /* Events were counted after all; see store.h. */
 void
-meter_refusal_resolve(const pg_uuid_t *organization, const int64 *rejections, int n, TimestampTz at)
+meter_known_rejection_resolve(const pg_uuid_t *organization, const int64 *rejections, int n, TimestampTz at)
 {
 	static MeterStatement statement = {
 		"UPDATE meter.rejected_event AS r SET resolved_at = $3, resolution = 'reprocessed'"
