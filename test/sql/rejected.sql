@@ -146,6 +146,19 @@ SELECT * FROM pg_temp.send('{"id": "again", "type": "whole", "meter": "missing",
 SELECT r.status, r.code FROM meter.replay_rejected(:org, ARRAY(SELECT id FROM meter.rejected_events WHERE organization_id = :org AND payload ->> 'id' = 'again')) AS r;
 SELECT * FROM pg_temp.open('whole');
 
+-- nothing is left to count of an event that was taken back
+SELECT * FROM pg_temp.send(pg_temp.event('beside', 'taken back', '3 hours'));
+INSERT INTO meter.event_reversal (organization_id, seq, "time", type, kind, reversed_at, reversed_by, recount)
+	SELECT organization_id, seq, counted_at, type, 'void', now(), 'me', '{}' FROM meter.events WHERE organization_id = :org AND id = 'taken back';
+SELECT r.status, r.code FROM meter.release_quarantine(:org, meter => 'beside-keep') AS r;
+SELECT r.status, r.code FROM meter.release_quarantine(:org, meter => 'beside-keep') AS r;
+-- a meter that is archived does not listen any more; its events stay in quarantine
+SELECT pg_temp.make('gone', 'gone', '{"late_event_policy": {"mode": "quarantine"}}');
+SELECT * FROM pg_temp.send(pg_temp.event('gone', '1', '3 hours'));
+SELECT meter.archive_meter(:org, 'gone', 'Replaced.') ->> 'status' AS status;
+SELECT r.status, r.code, r.message FROM meter.release_quarantine(:org, meter => 'gone') AS r;
+SELECT * FROM pg_temp.open('gone');
+
 --
 -- Many, in more than one piece, some of them large; all of it rolls back
 --
