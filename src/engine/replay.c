@@ -16,6 +16,7 @@
 #include "engine/replay.h"
 
 #include "miscadmin.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -40,7 +41,15 @@ typedef struct Replay
 	MeterRejectionState *named; /* in order of their numbers */
 	bool	   *answered;		/* ... that were tried */
 	int64		done;			/* the first rejection of the last event */
+	HTAB	   *hours;			/* Hour by its number */
 } Replay;
+
+/* Was anything of an hour counted anew? */
+typedef struct Hour
+{
+	int64		number;
+	bool		recounted;
+} Hour;
 
 static int
 int64_cmp(const void *pa, const void *pb)
@@ -102,13 +111,22 @@ rejecting_meter(const Replay *replay, const MeterRejection *rejection)
 	return meter && memcmp(&meter->id, &rejection->meter_id, UUID_LEN) == 0 ? meter : NULL;
 }
 
-/* Was the event counted for the meter since, by counting it anew? */
+/* Was the event counted for the meter since, by counting it anew?  Hardly any is:
+ * hours are remembered, since there are far fewer than events. */
 static bool
-recounted(const Replay *replay, const MeterRejection *rejection, const MeterEntry *meter)
+recounted(Replay *replay, const MeterRejection *rejection, const MeterEntry *meter)
 {
+	int64		number = meter_hour_of(rejection->time);
 	int32	   *versions;
+	Hour	   *hour;
+	bool		found;
 
 	if (!rejection->stored)
+		return false;
+	hour = hash_search(replay->hours, &number, HASH_ENTER, &found);
+	if (!found)
+		hour->recounted = meter_event_hour_recounted(&replay->request->organization, number);
+	if (!hour->recounted)
 		return false;
 	versions = palloc(meter->nversions * sizeof(int32));
 	for (int v = 0; v < meter->nversions; v++)
@@ -447,6 +465,9 @@ meter_replay(const MeterReplayRequest *request, MeterReplayEmit emit, void *arg)
 	int			n;
 
 	meter_lock_rollups_shared(&request->organization);
+	replay.hours = hash_create("meter replay hours", 64,
+							   &(HASHCTL) {.keysize = sizeof(int64), .entrysize = sizeof(Hour), .hcxt = CurrentMemoryContext},
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	begin(&replay);
 	old = MemoryContextSwitchTo(context);
 	while ((n = next_events(&replay, &firsts)) > 0)

@@ -52,6 +52,15 @@ meter_spi_execute(MeterStatement *statement, Datum *values, const char *nulls, b
 				 errmsg("a statement of meter failed: %s", SPI_result_code_string(result))));
 }
 
+/* Run a statement by a plan that is not kept; see spi.h. */
+void
+meter_spi_execute_once(MeterStatement *statement, Datum *values, const char *nulls, bool read_only)
+{
+	meter_spi_execute(statement, values, nulls, read_only);
+	SPI_freeplan(statement->plan);
+	statement->plan = NULL;
+}
+
 /* Open a cursor over a statement. */
 Portal
 meter_spi_open(MeterStatement *statement, Datum *values, const char *nulls, bool read_only)

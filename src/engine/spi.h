@@ -68,6 +68,11 @@ extern void meter_spi_chain_note(MeterInsert *insert, const Datum *values,
 extern void meter_spi_execute(MeterStatement *statement, Datum *values,
 							  const char *nulls, bool read_only);
 
+/* As meter_spi_execute, but planned for this time only: for what runs seldom, where
+ * the choice between indexes depends on how large the table is. */
+extern void meter_spi_execute_once(MeterStatement *statement, Datum *values,
+								   const char *nulls, bool read_only);
+
 /* A cursor over the same, for results of any size. */
 extern Portal meter_spi_open(MeterStatement *statement, Datum *values,
 							 const char *nulls, bool read_only);

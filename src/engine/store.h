@@ -431,8 +431,9 @@ extern void meter_rejection_settle(const pg_uuid_t *organization, TimestampTz no
 extern void meter_rejection_stored(const pg_uuid_t *organization, const int64 *firsts,
 								   const TimestampTz *times, int n);
 
-/* Was the event, whose row is stored at time, counted anew by one of these
- * versions? */
+/* Was anything of an hour counted anew?  And the event, whose row is stored at
+ * time, by one of these versions? */
+extern bool meter_event_hour_recounted(const pg_uuid_t *organization, int64 hour);
 extern bool meter_event_recounted(const pg_uuid_t *organization, TimestampTz time, int64 seq,
 								  const int32 *version_ids, int n);
 

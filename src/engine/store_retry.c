@@ -97,7 +97,7 @@ meter_rejection_next(const pg_uuid_t *organization, bool quarantined, const pg_u
 	values[2] = BoolGetDatum(quarantined);
 	values[3] = UUIDPGetDatum(meter_id);
 	values[4] = Int64GetDatum(METER_REJECTION_EVENTS);
-	meter_spi_execute(&statement, values, nulls, false);
+	meter_spi_execute_once(&statement, values, nulls, false);
 	*firsts = palloc(Max(SPI_processed, 1) * sizeof(int64));
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
@@ -136,7 +136,8 @@ read_rejection(uint64 row, MeterRejection *out)
 	value = meter_spi_value(row, 7, &isnull);
 	out->stored = !isnull;
 	out->time = isnull ? 0 : DatumGetTimestampTz(value);
-	out->reversed = DatumGetBool(meter_spi_value(row, 8, &isnull));
+	(void) meter_spi_value(row, 8, &isnull);
+	out->reversed = !isnull;
 	out->payload = (MeterText) {pnstrdup(payload.data, payload.len), payload.len};
 }
 
@@ -145,14 +146,16 @@ int
 meter_rejection_lock(const pg_uuid_t *organization, const int64 *firsts, int n, MeterRejection **rejections)
 {
 	static MeterStatement statement = {
-		"SELECT r.rejection_id, r.first_id, r.status, r.received_at, r.meter_id, r.seq, f.\"time\","
-		" EXISTS (SELECT FROM meter.event_reversal AS v WHERE v.organization_id = r.organization_id AND v.seq = r.seq),"
+		/* what locks is no part of the join, so this is the order it happens in */
+		"SELECT r.rejection_id, f.rejection_id, r.status, r.received_at, r.meter_id, r.seq, f.\"time\","
+		" (SELECT true FROM meter.event_reversal AS v WHERE v.organization_id = $1 AND v.seq = r.seq LIMIT 1),"
 		" r.payload"
-		" FROM meter.rejected_event AS f"
-		" JOIN meter.rejected_event AS r ON r.organization_id = f.organization_id AND r.first_id = f.rejection_id"
-		" WHERE f.organization_id = $1 AND f.rejection_id = ANY ($2) AND r.resolved_at IS NULL"
-		" ORDER BY r.first_id, r.rejection_id"
-		" FOR UPDATE OF f SKIP LOCKED FOR UPDATE OF r SKIP LOCKED",
+		" FROM pg_catalog.unnest($2) AS u(id),"
+		" LATERAL (SELECT * FROM meter.rejected_event AS f"
+		" WHERE f.organization_id = $1 AND f.rejection_id = u.id FOR UPDATE SKIP LOCKED) AS f,"
+		" LATERAL (SELECT * FROM meter.rejected_event AS r"
+		" WHERE r.organization_id = $1 AND r.first_id = f.rejection_id AND r.resolved_at IS NULL"
+		" ORDER BY r.rejection_id FOR UPDATE SKIP LOCKED) AS r",
 		2, {UUIDOID, INT8ARRAYOID}
 	};
 	Datum		values[2];
@@ -160,7 +163,7 @@ meter_rejection_lock(const pg_uuid_t *organization, const int64 *firsts, int n, 
 
 	values[0] = UUIDPGetDatum(organization);
 	values[1] = int64_array(firsts, n);
-	meter_spi_execute(&statement, values, NULL, false);
+	meter_spi_execute_once(&statement, values, NULL, false);
 	rows = (int) SPI_processed;
 	*rejections = palloc(Max(rows, 1) * sizeof(MeterRejection));
 	for (int row = 0; row < rows; row++)
@@ -168,6 +171,12 @@ meter_rejection_lock(const pg_uuid_t *organization, const int64 *firsts, int n, 
 	SPI_freetuptable(SPI_tuptable);
 	return rows;
 }
+
+/* An index probe for each number, whatever is believed of the table; the rows
+ * are locked by now, so they stay where they are. */
+#define PLACE_OF_ID \
+	"LATERAL (SELECT k.ctid FROM meter.rejected_event AS k" \
+	" WHERE k.organization_id = $1 AND k.rejection_id = u.id OFFSET 0) AS k OFFSET 0"
 
 /* Note what came of rejections that were tried again; see store.h. */
 void
@@ -180,10 +189,11 @@ meter_rejection_settle(const pg_uuid_t *organization, TimestampTz now, const cha
 		" status = coalesce(u.status, r.status), code = coalesce(u.code, r.code),"
 		" pointer = CASE WHEN u.resolved THEN r.pointer ELSE u.pointer END,"
 		" message = coalesce(u.message, r.message), seq = coalesce(u.seq, r.seq)"
+		" FROM (SELECT u.*, k.ctid AS place"
 		" FROM ROWS FROM (pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),"
 		" pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10))"
-		" AS u(id, resolved, seq, status, code, pointer, message)"
-		" WHERE r.organization_id = $1 AND r.rejection_id = u.id",
+		" AS u(id, resolved, seq, status, code, pointer, message), " PLACE_OF_ID ") AS u"
+		" WHERE r.ctid = u.place",
 		10, {UUIDOID, TIMESTAMPTZOID, TEXTOID, INT8ARRAYOID, BOOLARRAYOID, INT8ARRAYOID,
 		TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
 	};
@@ -223,8 +233,9 @@ meter_rejection_stored(const pg_uuid_t *organization, const int64 *firsts, const
 {
 	static MeterStatement statement = {
 		"UPDATE meter.rejected_event AS r SET \"time\" = u.\"time\""
-		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS u(id, \"time\")"
-		" WHERE r.organization_id = $1 AND r.rejection_id = u.id",
+		" FROM (SELECT u.*, k.ctid AS place"
+		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS u(id, \"time\"), " PLACE_OF_ID ") AS u"
+		" WHERE r.ctid = u.place",
 		3, {UUIDOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID}
 	};
 	Datum	   *datums = palloc(Max(n, 1) * sizeof(Datum));
@@ -262,6 +273,25 @@ any_version(MeterText versions, const int32 *version_ids, int n)
 		p++;
 	}
 	return false;
+}
+
+/* Was anything of an hour counted anew? */
+bool
+meter_event_hour_recounted(const pg_uuid_t *organization, int64 hour)
+{
+	static MeterStatement statement = {
+		"SELECT FROM meter.event AS e"
+		" WHERE e.organization_id = $1 AND e.\"time\" >= $2 AND e.\"time\" < $3 AND e.revision > 0 LIMIT 1",
+		3, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	};
+	Datum		values[3];
+
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = TimestampTzGetDatum(hour * METER_HOUR);
+	values[2] = TimestampTzGetDatum((hour + 1) * METER_HOUR);
+	meter_spi_execute(&statement, values, NULL, false);
+	SPI_freetuptable(SPI_tuptable);
+	return SPI_processed > 0;
 }
 
 /* Was an event counted anew by one of these versions?  See store.h. */

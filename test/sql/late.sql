@@ -215,3 +215,23 @@ SELECT status, code FROM meter.rejected_events WHERE organization_id = :'strict'
 SELECT pg_temp.make('versions', 'versions', '{"mode": "reject"}');
 SELECT meter.update_meter(:org, 'versions', '{"late_event_policy": {"mode": "next_window", "grace": "0"}}') ->> 'version' AS version;
 SELECT * FROM pg_temp.send(pg_temp.event('versions', 'before', '3 hours'));
+
+--
+-- Closed windows: late_revised, and the revision; a window without a result yet gets its first
+--
+SELECT pg_temp.make('closed', 'closed', NULL), pg_temp.make('closed-moved', 'closed too', '{"mode": "next_window"}'), pg_temp.make('closed-beside', 'closed too', NULL),
+	pg_temp.make('closed-year', 'closed year', '{"grace": "3650 days"}', '{"window": {"size": "year"}}'),
+	pg_temp.make('closed-hours', 'closed hours', NULL, '{"window": {"size": "year", "count": 1000}, "profiles": [{"code": "hourly", "aggregation_method": "count", "aggregation_time_window": "hour"}]}');
+CREATE FUNCTION pg_temp.results(VARIADIC keys text[]) RETURNS TABLE (key text, profile text, window_start text, value numeric, revision int, delta numeric, reason text) LANGUAGE sql AS $$
+	SELECT m.key, r.profile, to_char(r.window_start AT TIME ZONE 'UTC', 'HH24:MI'), r.value, r.revision, r.delta, r.reason FROM meter.window_results AS r JOIN meter.meters AS m ON m.id = r.meter_id
+	WHERE r.organization_id = '1a7e0000-0000-0000-0000-000000000001' AND m.key = ANY (keys) ORDER BY 1, 2, 3, 5 $$;
+CREATE FUNCTION pg_temp.then(type text, id text, minute text, n int) RETURNS jsonb LANGUAGE sql AS $$
+	SELECT jsonb_build_object('id', id, 'type', type, 'time', format('2025-01-01T%sZ', minute), 'data', jsonb_build_object('n', n)) $$;
+SELECT * FROM pg_temp.send(pg_temp.then('closed', '1', '00:10', 1), pg_temp.then('closed too', '1', '00:10', 1), pg_temp.then('closed year', '1', '00:10', 1), pg_temp.then('closed hours', '1', '00:10', 1));
+SELECT meter.close_windows(:org) > 0 AS closed;
+SELECT * FROM pg_temp.send(pg_temp.then('closed', '2', '00:20', 10), pg_temp.then('closed too', '2', '00:20', 10), pg_temp.then('closed year', '2', '00:20', 10), pg_temp.then('closed hours', '2', '00:20', 10),
+	pg_temp.then('closed', '3', '05:00', 100));
+SELECT * FROM pg_temp.results('closed', 'closed-beside', 'closed-year', 'closed-hours');
+-- as a single report, too
+SELECT * FROM pg_temp.send(pg_temp.then('closed', '4', '00:30', 1000));
+SELECT * FROM pg_temp.results('closed') WHERE revision > 1;

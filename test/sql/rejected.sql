@@ -146,6 +146,19 @@ SELECT * FROM pg_temp.send('{"id": "again", "type": "whole", "meter": "missing",
 SELECT r.status, r.code FROM meter.replay_rejected(:org, ARRAY(SELECT id FROM meter.rejected_events WHERE organization_id = :org AND payload ->> 'id' = 'again')) AS r;
 SELECT * FROM pg_temp.open('whole');
 
+-- nothing is left to count of an event that was taken back
+SELECT * FROM pg_temp.send(pg_temp.event('beside', 'taken back', '3 hours'));
+INSERT INTO meter.event_reversal (organization_id, seq, "time", type, kind, reversed_at, reversed_by, recount)
+	SELECT organization_id, seq, counted_at, type, 'void', now(), 'me', '{}' FROM meter.events WHERE organization_id = :org AND id = 'taken back';
+SELECT r.status, r.code FROM meter.release_quarantine(:org, meter => 'beside-keep') AS r;
+SELECT r.status, r.code FROM meter.release_quarantine(:org, meter => 'beside-keep') AS r;
+-- a meter that is archived does not listen any more; its events stay in quarantine
+SELECT pg_temp.make('gone', 'gone', '{"late_event_policy": {"mode": "quarantine"}}');
+SELECT * FROM pg_temp.send(pg_temp.event('gone', '1', '3 hours'));
+SELECT meter.archive_meter(:org, 'gone', 'Replaced.') ->> 'status' AS status;
+SELECT r.status, r.code, r.message FROM meter.release_quarantine(:org, meter => 'gone') AS r;
+SELECT * FROM pg_temp.open('gone');
+
 --
 -- Many, in more than one piece, some of them large; all of it rolls back
 --
@@ -172,3 +185,17 @@ SELECT * FROM meter.release_quarantine(:org, '{}'), meter.replay_rejected(:org, 
 SELECT * FROM pg_temp.send(pg_temp.event('alone', '9', '3 hours', 1));
 SELECT r.status, r.code FROM meter.rejected_events AS q, LATERAL meter.replay_rejected(:org, ARRAY[q.id]) AS r WHERE q.organization_id = :org AND q.status = 'quarantined';
 SELECT r.status, r.code FROM meter.rejected_events AS q, LATERAL meter.release_quarantine(:org, ARRAY[q.id], 'many') AS r WHERE q.organization_id = :org AND q.status = 'quarantined';
+
+--
+-- Windows that were closed: a release revises them; counting anew goes before it, and is not repeated
+--
+SELECT pg_temp.make('shut-all', 'shut'), pg_temp.make('shut-keep', 'shut', '{"late_event_policy": {"mode": "quarantine"}}');
+SELECT ordinal, status, code FROM meter.ingest(:org, '[{"id": "1", "type": "shut", "time": "2025-01-01T00:10:00Z", "data": {"n": 1}}, {"id": "2", "type": "shut", "time": "2025-01-01T02:10:00Z", "data": {"n": 10}}]');
+SELECT meter.close_windows(:org) > 0 AS closed;
+SELECT status, code FROM meter.release_quarantine(:org, ARRAY(SELECT id FROM meter.rejected_events WHERE organization_id = :org AND payload ->> 'type' = 'shut' AND payload ->> 'id' = '1'));
+SELECT m.key, to_char(r.window_start AT TIME ZONE 'UTC', 'HH24:MI') AS window, r.value, r.revision, r.reason FROM meter.window_results AS r JOIN meter.meters AS m ON m.id = r.meter_id
+WHERE r.organization_id = :org AND m.key LIKE 'shut%' ORDER BY 1, 2, 4;
+CALL meter.reprocess(:org, 'shut-keep', '2025-01-01T00:00:00Z', '2025-01-02T00:00:00Z', 'Count all.');
+SELECT * FROM pg_temp.total('shut-all', 'shut-keep');
+SELECT status, code FROM meter.release_quarantine(:org, meter => 'shut-keep');
+SELECT * FROM pg_temp.total('shut-all', 'shut-keep');
