@@ -211,6 +211,29 @@ SELECT meter.void_event(:'org', 'wait', '1', 'wrong');
 SELECT count(*) FROM meter.rejected_events AS r WHERE r.organization_id = :'org' AND r.payload ->> 'type' = 'wait';
 SELECT * FROM pg_temp.send(:'org', '{"type": "wait", "id": "1", "subject": "ada", "time": "2025-01-01T00:00:00Z", "data": {"n": 1}}');
 
+-- released, then taken back, and taken back before it is released
+SELECT * FROM pg_temp.send(:'org', '{"type": "late", "id": "4", "time": "2025-01-01T00:00:00Z", "data": {"n": 100}}', '{"type": "late", "id": "5", "time": "2025-01-01T00:00:00Z", "data": {"n": 200}}');
+SELECT r.status, r.code FROM meter.release_quarantine(:'org', meter => 'careful') AS r ORDER BY r.id;
+SELECT * FROM pg_temp.lates(:'org');
+SELECT meter.amend_event(:'org', 'late', '4', '{"n": 300}') ->> 'status';
+SELECT * FROM pg_temp.lates(:'org');
+SELECT meter.void_event(:'org', 'late', '5', 'wrong') ->> 'status';
+SELECT * FROM pg_temp.lates(:'org');
+SELECT meter.void_event(:'org', 'late', id, 'wrong') ->> 'status' FROM unnest('{2,4}'::text[]) AS id;
+SELECT r.status, r.code FROM meter.release_quarantine(:'org', meter => 'careful') AS r ORDER BY r.id;
+SELECT * FROM pg_temp.lates(:'org');
+
+-- What is taken back of closed windows is a revision.
+SELECT meter.create_meter(:'org', jsonb_build_object('metric_key', 'closed') || d::jsonb) ->> 'key' FROM unnest(ARRAY['{"key": "closed sum", "function": "sum", "value_field": "n"}', '{"key": "closed max", "function": "max", "value_field": "n"}',
+	'{"key": "closed count", "function": "count", "profiles": [{"code": "p", "recurring": true, "aggregation_method": "max", "aggregation_property": "n"}]}']) AS d;
+SELECT * FROM pg_temp.send(:'org', '{"type": "closed", "id": "1", "time": "2025-01-01T00:00:00Z", "data": {"n": 1}}', '{"type": "closed", "id": "2", "time": "2025-02-01T00:00:00Z", "data": {"n": 2}}', '{"type": "closed", "id": "3", "time": "2025-02-02T00:00:00Z", "data": {"n": 4}}');
+DO $$ BEGIN PERFORM meter.close_windows('c0000000-0000-0000-0000-0000000000c1'); END $$;
+SELECT meter.void_event(:'org', 'closed', '3', 'wrong') ->> 'status';
+SELECT meter.amend_event(:'org', 'closed', '1', '{"n": 8}') ->> 'status';
+DO $$ BEGIN PERFORM meter.close_windows('c0000000-0000-0000-0000-0000000000c1'); END $$;
+SELECT meter_key, profile, window_start, revision, value, delta, event_count, reason FROM meter.window_results
+	WHERE organization_id = :'org' AND meter_key LIKE 'closed%' AND window_start < '2025-04-01' ORDER BY 1, 2, 3, 4;
+
 -- An event nobody listens to.
 SELECT * FROM pg_temp.send(:'org', '{"type": "nobody", "id": "1", "time": "2025-01-01T00:00:00Z"}');
 SELECT pg_temp.said(meter.amend_event(:'org', 'nobody', '1', '{"n": 1}'));
