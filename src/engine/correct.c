@@ -61,7 +61,7 @@ write_event(const pg_uuid_t *organization, const MeterStoredEvent *event, Timest
 
 /* The reversals of an event: one for each place. */
 static int
-reverse_rows(MeterRecount *recount, const MeterStoredEvent *stored, MeterReversal **list)
+reverse_rows(MeterCounting *counting, const MeterStoredEvent *stored, MeterReversal **list)
 {
 	MeterReversal *reversals = palloc0((stored->nrows + 1) * sizeof(MeterReversal));
 	int			n = 1;
@@ -75,7 +75,7 @@ reverse_rows(MeterRecount *recount, const MeterStoredEvent *stored, MeterReversa
 			r++;
 		if (r == n)
 			reversals[n++].time = stored->rows[i].time;
-		meter_recount_row(recount, &stored->rows[i], -1, &reversals[r]);
+		meter_counting_row(counting, &stored->rows[i], -1, &reversals[r]);
 	}
 	*list = reversals;
 	return n;
@@ -152,7 +152,7 @@ meter_correct(const MeterCorrection *correction, MeterCorrected *corrected)
 	const pg_uuid_t *organization = &correction->organization;
 	const MeterListeners *listeners = begin(correction);
 	TimestampTz now = GetCurrentTimestamp();
-	MeterRecount recount = {.organization = organization, .listeners = listeners};
+	MeterCounting counting = {.organization = organization, .listeners = listeners};
 	MeterReversing reversing = {
 		.type = correction->type, .reason = correction->reason, .reversed_at = now
 	};
@@ -169,16 +169,16 @@ meter_correct(const MeterCorrection *correction, MeterCorrected *corrected)
 	if (correction->amend)
 		corrected->replacement_seq = reversing.replacement_seq = meter_event_next_seq();
 
-	n = reverse_rows(&recount, &stored, &reversals);
+	n = reverse_rows(&counting, &stored, &reversals);
 	if (!meter_reversal_append(organization, &reversing, reversals, n))
 		meter_correct_reversed(correction);
 	if (correction->amend)
 	{
 		meter_amend(correction, &stored, reversing.replacement_seq, now, &replacement, &corrected->partial);
 		for (int i = 0; i < replacement.nrows; i++)
-			meter_recount_row(&recount, &replacement.rows[i], 1, NULL);
+			meter_counting_row(&counting, &replacement.rows[i], 1, NULL);
 		write_event(organization, &replacement, now);
 	}
-	meter_recount_merge(&recount);
-	meter_closing_touch(organization, correction->amend ? "amend" : "void", recount.touches, recount.ntouches);
+	meter_counting_merge(&counting);
+	meter_closing_touch(organization, correction->amend ? "amend" : "void", counting.touches, counting.ntouches);
 }

@@ -66,7 +66,7 @@ extern void meter_correct_reversed(const MeterCorrection *correction) pg_attribu
 /* ---- correct_count.c ---- */
 
 /* What a correction changes, gathered. */
-typedef struct MeterRecount
+typedef struct MeterCounting
 {
 	const pg_uuid_t *organization;
 	const MeterListeners *listeners;
@@ -78,15 +78,15 @@ typedef struct MeterRecount
 	int			ntouches;		/* windows that change */
 	int			touches_size;
 	MeterClosingTouch *touches;
-} MeterRecount;
+} MeterCounting;
 
 /* Count a row for the versions it names (weight 1), or take it back (-1): then
  * those that cannot are added to *reversal. */
-extern void meter_recount_row(MeterRecount *recount, const MeterEventRow *row, int weight,
+extern void meter_counting_row(MeterCounting *counting, const MeterEventRow *row, int weight,
 							  MeterReversal *reversal);
 
 /* Merge what was gathered into the rollups. */
-extern void meter_recount_merge(MeterRecount *recount);
+extern void meter_counting_merge(MeterCounting *counting);
 
 /* ---- correct_amend.c ---- */
 

@@ -19,7 +19,7 @@
 #include "utils/snapmgr.h"
 #include "utils/uuid.h"
 
-#include "engine/usage.h"
+#include "engine/event_page.h"
 #include "values/timestamp.h"
 
 static void
@@ -68,7 +68,7 @@ counted_row(const MeterEventRow *row, const MeterEntry *meter)
 	MeterText	versions = row->versions;
 	int32		version_id;
 
-	while (meter_usage_next_version(&versions, &version_id))
+	while (meter_event_next_version(&versions, &version_id))
 	{
 		for (int v = 0; v < meter->nversions; v++)
 		{

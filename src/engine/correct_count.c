@@ -12,13 +12,13 @@
 #include "lib/stringinfo.h"
 
 #include "engine/cells.h"
-#include "engine/usage.h"
+#include "engine/event_page.h"
 
 /* The version of that id and its meter, or NULL. */
 static const MeterPlan *
-find_version(const MeterRecount *recount, int32 version_id, const MeterEntry **meter)
+find_version(const MeterCounting *counting, int32 version_id, const MeterEntry **meter)
 {
-	const MeterListeners *listeners = recount->listeners;
+	const MeterListeners *listeners = counting->listeners;
 
 	for (int i = 0; i < listeners->nmeters; i++)
 	{
@@ -89,7 +89,7 @@ count_version(const MeterPlan *plan, const MeterEventRow *row, const MeterInput 
 
 /* Gather what a version makes of the row. */
 static void
-add_version(MeterRecount *recount, const MeterEntry *meter, const MeterPlan *plan,
+add_version(MeterCounting *counting, const MeterEntry *meter, const MeterPlan *plan,
 			const MeterEventRow *row, const MeterJson *doc, int weight, bool *kept)
 {
 	MeterInput	input = meter_measure_input(doc, row->data.data ? 0 : -1, row->original_time, row->subject);
@@ -104,25 +104,25 @@ add_version(MeterRecount *recount, const MeterEntry *meter, const MeterPlan *pla
 	cells = count_version(plan, row, &input, weight, kept);
 	if (cells.len > 0)
 	{
-		recount->series = meter_batch_grow(recount->series, recount->nseries, &recount->series_size,
+		counting->series = meter_batch_grow(counting->series, counting->nseries, &counting->series_size,
 										   sizeof(MeterSeries), 8);
-		recount->deltas = meter_batch_grow(recount->deltas, recount->nseries, &recount->deltas_size,
+		counting->deltas = meter_batch_grow(counting->deltas, counting->nseries, &counting->deltas_size,
 										   sizeof(MeterRollupDelta), 8);
-		recount->deltas[recount->nseries] = (MeterRollupDelta) {
+		counting->deltas[counting->nseries] = (MeterRollupDelta) {
 			.hour = (int32) meter_hour_of(row->time), .cells = cells
 		};
-		recount->series[recount->nseries++] = series;
+		counting->series[counting->nseries++] = series;
 	}
-	recount->touches = meter_batch_grow(recount->touches, recount->ntouches, &recount->touches_size,
+	counting->touches = meter_batch_grow(counting->touches, counting->ntouches, &counting->touches_size,
 										sizeof(MeterClosingTouch), 8);
-	recount->touches[recount->ntouches++] = (MeterClosingTouch) {
+	counting->touches[counting->ntouches++] = (MeterClosingTouch) {
 		.meter = meter, .time = row->time, .subject = series.subject
 	};
 }
 
 /* Count a row or take it back; see correct.h. */
 void
-meter_recount_row(MeterRecount *recount, const MeterEventRow *row, int weight, MeterReversal *reversal)
+meter_counting_row(MeterCounting *counting, const MeterEventRow *row, int weight, MeterReversal *reversal)
 {
 	MeterText	versions = row->versions;
 	MeterJson  *doc = palloc0(sizeof(MeterJson));
@@ -131,16 +131,16 @@ meter_recount_row(MeterRecount *recount, const MeterEventRow *row, int weight, M
 
 	if (row->data.data && !meter_json_parse(doc, row->data.data, row->data.len, &err))
 		meter_error_throw(&err, ERRCODE_DATA_CORRUPTED, "stored event");
-	while (meter_usage_next_version(&versions, &version_id))
+	while (meter_event_next_version(&versions, &version_id))
 	{
 		const MeterEntry *meter;
-		const MeterPlan *plan = find_version(recount, version_id, &meter);
+		const MeterPlan *plan = find_version(counting, version_id, &meter);
 		bool		kept = false;
 
 		/* a meter that was deleted has no usage */
 		if (plan == NULL)
 			continue;
-		add_version(recount, meter, plan, row, doc, weight, &kept);
+		add_version(counting, meter, plan, row, doc, weight, &kept);
 		if (!kept)
 			continue;
 		reversal->recount = reversal->nrecount == 0 ? palloc(sizeof(Datum)) :
@@ -151,10 +151,10 @@ meter_recount_row(MeterRecount *recount, const MeterEventRow *row, int weight, M
 
 /* Merge what was gathered; see correct.h. */
 void
-meter_recount_merge(MeterRecount *recount)
+meter_counting_merge(MeterCounting *counting)
 {
-	meter_series_resolve(recount->organization, recount->series, recount->nseries);
-	for (int i = 0; i < recount->nseries; i++)
-		recount->deltas[i].series_id = recount->series[i].series_id;
-	meter_rollup_merge(recount->organization, recount->deltas, recount->nseries);
+	meter_series_resolve(counting->organization, counting->series, counting->nseries);
+	for (int i = 0; i < counting->nseries; i++)
+		counting->deltas[i].series_id = counting->series[i].series_id;
+	meter_rollup_merge(counting->organization, counting->deltas, counting->nseries);
 }

@@ -83,9 +83,6 @@ extern bool meter_subjects_have(const MeterSubjects *subjects, MeterText subject
 /* The number of the meter's version of that id, or -1. */
 extern int	meter_usage_version(const MeterUsageRequest *request, int32 version_id);
 
-/* Take the next version's id off an array's text, {1,2}. */
-extern bool meter_usage_next_version(MeterText *rest, int32 *version_id);
-
 /* Called with an event as a version of the meter, by its number, counted it. */
 typedef void (*MeterCountedVisit) (void *arg, const MeterEventRow *row, int version,
 								   const MeterMeasure *measure, const MeterSeries *series);

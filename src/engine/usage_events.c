@@ -8,6 +8,8 @@
  */
 #include "engine/usage.h"
 
+#include "engine/event_page.h"
+
 /* The meter's version of that id, or -1. */
 int
 meter_usage_version(const MeterUsageRequest *request, int32 version_id)
@@ -68,23 +70,6 @@ meter_subjects_have(const MeterSubjects *subjects, MeterText subject)
 	return false;
 }
 
-/* Take the next version's id off an array's text; see usage.h. */
-bool
-meter_usage_next_version(MeterText *rest, int32 *version_id)
-{
-	const char *p = rest->data;
-	const char *end = p + rest->len;
-
-	while (p < end && (*p < '0' || *p > '9'))
-		p++;
-	if (p == end)
-		return false;
-	for (*version_id = 0; p < end && *p >= '0' && *p <= '9'; p++)
-		*version_id = *version_id * 10 + (*p - '0');
-	*rest = (MeterText) {p, end - p};
-	return true;
-}
-
 /* Measure the event by one version; false where its profile left it out. */
 static bool
 measure_again(const MeterPlan *plan, int profile, MeterInput *input, int64 seq,
@@ -116,7 +101,7 @@ meter_usage_visit_event(const MeterUsageRequest *request, const MeterSubjects *s
 	int32		version_id;
 	MeterJson	doc = {0};
 
-	while (meter_usage_next_version(&versions, &version_id))
+	while (meter_event_next_version(&versions, &version_id))
 	{
 		int			version = meter_usage_version(request, version_id);
 		const MeterPlan *plan;

@@ -45,6 +45,10 @@ SELECT meter.create_customer(:'org', '{"id": "ada", "name": "Ada", "aliases": ["
 SELECT meter.update_meter(:'org', 'sum', '{"unit_label": "calls"}') ->> 'version'; SELECT pg_temp.note('a version of now');
 SELECT pg_temp.send(ARRAY[91, 92]); SELECT pg_temp.note('events after it');
 SELECT meter.void_event(:'org', 'call', i::text, 'wrong') ->> 'status' FROM generate_series(61, 92) AS i; SELECT pg_temp.note('many');
+CALL meter.reprocess(:'org', 'max', '2025-01-01', '2025-02-01', 'to see'); SELECT pg_temp.note('counted anew');
+SELECT meter.update_meter(:'org', 'p50', '{"effective_at": "2025-01-01T20:00:00Z", "reprocess": true, "value_field": "m", "filter_tree": {"field": "m", "op": "exists"}}') ->> 'version'; SELECT pg_temp.note('a version of then, counted anew');
+SELECT meter.update_meter(:'org', 'latest', '{"effective_at": "2025-01-01T20:00:00Z", "reprocess": true, "unit_label": "calls"}') ->> 'version'; SELECT pg_temp.note('another');
+SELECT meter.void_event(:'org', 'call', '50', 'wrong') ->> 'status'; SELECT pg_temp.note('an event of it');
 SELECT step, what, pg_temp.answers(at) = answers AS same, pg_temp.explained(at) = explained AS explained FROM known ORDER BY step;
 -- each was different
 SELECT count(DISTINCT (answers, explained)) AS different, count(*) AS steps FROM known;
