@@ -187,7 +187,7 @@ SELECT r.status, r.code FROM meter.rejected_events AS q, LATERAL meter.replay_re
 SELECT r.status, r.code FROM meter.rejected_events AS q, LATERAL meter.release_quarantine(:org, ARRAY[q.id], 'many') AS r WHERE q.organization_id = :org AND q.status = 'quarantined';
 
 --
--- Windows that were closed: a release revises them; counting anew goes before it, and is not repeated
+-- Windows that were closed: a release revises them; counting anew leaves what is in quarantine
 --
 SELECT pg_temp.make('shut-all', 'shut'), pg_temp.make('shut-keep', 'shut', '{"late_event_policy": {"mode": "quarantine"}}');
 SELECT ordinal, status, code FROM meter.ingest(:org, '[{"id": "1", "type": "shut", "time": "2025-01-01T00:10:00Z", "data": {"n": 1}}, {"id": "2", "type": "shut", "time": "2025-01-01T02:10:00Z", "data": {"n": 10}}]');
