@@ -18,7 +18,7 @@ CREATE FUNCTION pg_temp.results(meter text, OUT profile text, OUT window_start t
 	OUT subject text, OUT currency text, OUT version int, OUT revision int, OUT value numeric, OUT delta numeric,
 	OUT event_count bigint, OUT reason text) RETURNS SETOF record LANGUAGE sql AS $$
 	SELECT profile, window_start, window_end, subject, currency, version, revision, trim_scale(value), trim_scale(delta), event_count, reason
-	FROM meter.window_results WHERE meter_key = meter
+	FROM org JOIN meter.window_results ON organization_id = org.id WHERE meter_key = meter
 	ORDER BY profile NULLS FIRST, window_start, window_end, subject, currency, version, revision
 $$;
 
@@ -29,31 +29,33 @@ SELECT pg_temp.send('call', 'ada', '2025-03-29T23:00:00Z', '{"n": 1}'),
 	pg_temp.send('call', 'bob', '2025-03-30T12:00:00Z', '{"n": 4}'),
 	pg_temp.send('call', NULL, '2025-03-30T12:00:00Z', '{"n": 8}'),
 	pg_temp.send('call', 'ada', '2025-03-30T22:00:00Z', '{"n": 16}');
-SELECT meter.close_windows((SELECT id FROM org));
+SELECT meter.close_windows(id) FROM org;
 SELECT * FROM pg_temp.results('days');
 -- once
-SELECT meter.close_windows((SELECT id FROM org));
+SELECT meter.close_windows(id) FROM org;
 SELECT aggregate_type, aggregate_id = m.id::text AS the_meter, event_type, payload - 'meter_id' AS payload
-	FROM meter.domain_event_outbox AS o JOIN meter.meter AS m USING (organization_id) WHERE o.organization_id = (SELECT id FROM org) AND event_type LIKE 'window.%' ORDER BY o.id;
+	FROM org JOIN meter.domain_event_outbox AS o ON o.organization_id = org.id
+	JOIN meter.meter AS m ON m.organization_id = org.id WHERE event_type LIKE 'window.%' ORDER BY o.id;
 
 -- an event that comes later makes a revision at once; what is as it was makes none
 SELECT pg_temp.send('call', 'ada', '2025-03-30T10:00:00Z', '{"n": 0.5}'), pg_temp.send('call', 'cyd', '2025-03-30T10:00:00Z', '{"n": 32}');
 SELECT * FROM pg_temp.results('days') WHERE subject IN ('ada', 'cyd');
-SELECT event_type, payload - 'meter_id' AS payload FROM meter.domain_event_outbox WHERE event_type = 'window.revised' ORDER BY id;
+SELECT event_type, payload - 'meter_id' AS payload FROM org JOIN meter.domain_event_outbox AS o ON o.organization_id = org.id
+	WHERE event_type = 'window.revised' ORDER BY o.id;
 -- so does one for a window that was closed empty, and one that changes nothing but the count
 SELECT pg_temp.send('call', 'ada', '2024-12-31T10:00:00Z', '{"n": 3}'), pg_temp.send('call', 'bob', '2025-03-30T10:00:00Z', '{"n": 0}');
 SELECT * FROM pg_temp.results('days') WHERE subject = 'bob' OR window_start < '2025-01-01';
-SELECT meter.close_windows((SELECT id FROM org));
+SELECT meter.close_windows(id) FROM org;
 -- many are left to the next closing
 SELECT count(*), min(status), max(status) FROM org, meter.ingest(org.id, (SELECT json_agg(json_build_object('id', 'many' || i,
 	'source', 's', 'type', 'call', 'subject', 'dan', 'time', timestamptz '2025-01-01 12:00+00' + i * interval '12 hours', 'data', json_build_object('n', i)))
 	FROM generate_series(0, 199) AS i));
 SELECT count(*) FROM pg_temp.results('days') WHERE subject = 'dan';
-SELECT count(*) > 0 AS queued FROM meter.revision_queue;
-SELECT meter.close_windows((SELECT id FROM org));
+SELECT count(*) > 0 AS queued FROM org JOIN meter.revision_queue ON organization_id = org.id;
+SELECT meter.close_windows(id) FROM org;
 SELECT count(*), sum(value), sum(delta), sum(event_count), min(revision), max(revision), min(reason) FROM pg_temp.results('days') WHERE subject = 'dan';
-SELECT count(*) AS queued FROM meter.revision_queue;
-SELECT meter.close_windows((SELECT id FROM org));
+SELECT count(*) AS queued FROM org JOIN meter.revision_queue ON organization_id = org.id;
+SELECT meter.close_windows(id) FROM org;
 
 -- windows of a minute, in pieces; and a call goes on where the last one ended
 SELECT pg_temp.meter_of('minutes', 'tick', '{"window": {"size": "minute"}, "function": "count"}');
@@ -122,26 +124,26 @@ SELECT pg_temp.send('now', 'ada', '2025-02-01T06:00:00Z', '{"n": 8}');
 SELECT meter.close_windows(id) FROM org;
 SELECT pg_temp.send('now', 'ada', '2025-02-01T06:00:00Z', '{"n": 8}');
 SELECT * FROM pg_temp.results('open');
-SELECT meter.close_windows((SELECT id FROM org));
+SELECT meter.close_windows(id) FROM org;
 
 -- what cannot be
 SELECT meter.close_windows(max_windows => 0);
 SELECT meter.close_windows('00000000-0000-4000-8000-00000000dead');
 BEGIN ISOLATION LEVEL REPEATABLE READ;
-SELECT meter.close_windows((SELECT id FROM org));
+SELECT meter.close_windows();
 ROLLBACK;
 -- under one snapshot revisions are left to the next closing
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT pg_temp.send('call', 'eve', '2025-03-30T10:00:00Z', '{"n": 0.5}');
 COMMIT;
-SELECT meter.close_windows((SELECT id FROM org));
+SELECT meter.close_windows(id) FROM org;
 SELECT * FROM pg_temp.results('days') WHERE subject = 'eve';
 -- a transaction that ingested sees what it did
 BEGIN;
 SELECT pg_temp.send('tick', 'eve', '2025-06-30T10:00:00Z', '{}');
 SELECT pg_temp.meter_of('late', 'x', '{"window": {"size": "minute"}}');
 SELECT pg_temp.send('x', 'eve', '2025-06-30T10:00:00Z', '{"n": 1}');
-SELECT meter.close_windows((SELECT id FROM org));
+SELECT meter.close_windows(id) FROM org;
 SELECT * FROM pg_temp.results('late');
 ROLLBACK;
 SELECT pg_temp.send('tick', 'eve', '2025-06-30T10:00:00Z', '{}');
