@@ -364,6 +364,16 @@ BEGIN
 	COMMENT ON COLUMN meter.revision_queue.subject IS 'The one it is about; null for events without one.';
 	COMMENT ON COLUMN meter.revision_queue.reason IS 'What made the change.';
 
+	CREATE TABLE IF NOT EXISTS meter.dropped_period (
+		period_from timestamptz PRIMARY KEY,
+		period_to timestamptz NOT NULL,
+		dropped_at timestamptz NOT NULL
+	);
+	COMMENT ON TABLE meter.dropped_period IS 'Months whose raw events were dropped, by meter.drop_partitions().';
+	COMMENT ON COLUMN meter.dropped_period.period_from IS 'Start of the month.';
+	COMMENT ON COLUMN meter.dropped_period.period_to IS 'End (exclusive) of the month.';
+	COMMENT ON COLUMN meter.dropped_period.dropped_at IS 'When they were dropped.';
+
 	CREATE OR REPLACE VIEW meter.window_results WITH (security_invoker = true) AS
 		SELECT r.organization_id, r.meter_id, m.key AS meter_key, r.profile, r.window_start, r.window_end,
 			r.subject, r.currency, r.version, r.revision, r.value, r.delta, r.event_count, r.closed_at, r.reason

@@ -88,4 +88,9 @@ extern void meter_closing_touch_range(const pg_uuid_t *organization, const char 
  */
 extern int64 meter_close_windows(const pg_uuid_t *organization, int max_results);
 
+/* Is nothing left to be closed, or revised, of what the meter counted in
+ * [from, to)? */
+extern bool meter_windows_closed(const pg_uuid_t *organization, const MeterEntry *meter,
+								 TimestampTz from, TimestampTz to);
+
 #endif							/* METER_ENGINE_CLOSING_H */

@@ -104,21 +104,22 @@ meter_closing_limit(const pg_uuid_t *organization, const MeterEntry *meter)
 static void
 leave_tick(TimestampTz now)
 {
-	/* the snapshot is younger than the clock's time */
 	static MeterStatement leave = {
-		"INSERT INTO meter.close_tick (\"at\", next_xid)"
-		" VALUES ($1, pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())) ON CONFLICT DO NOTHING",
-		1, {TIMESTAMPTZOID}
+		"INSERT INTO meter.close_tick (\"at\", next_xid) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+		2, {TIMESTAMPTZOID, XID8OID}
 	};
 	static MeterStatement forget = {
 		"DELETE FROM meter.close_tick AS t WHERE t.ctid = ANY (ARRAY(SELECT old.ctid FROM meter.close_tick AS old"
 		" WHERE old.\"at\" < $1::pg_catalog.timestamptz - pg_catalog.interval '" TICKS_KEPT "' FOR UPDATE SKIP LOCKED))",
 		1, {TIMESTAMPTZOID}
 	};
-	Datum		value = TimestampTzGetDatum(now);
+	Datum		values[2];
 
-	meter_spi_execute(&leave, &value, NULL, false);
-	meter_spi_execute(&forget, &value, NULL, false);
+	/* a snapshot's xmax would not do: transactions in flight may be behind it */
+	values[0] = TimestampTzGetDatum(now);
+	values[1] = FullTransactionIdGetDatum(ReadNextFullTransactionId());
+	meter_spi_execute(&leave, values, NULL, false);
+	meter_spi_execute(&forget, values, NULL, false);
 }
 
 /* A transaction number with its epoch; it is not far from the next one. */

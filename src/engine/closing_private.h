@@ -76,6 +76,9 @@ extern int	meter_lanes_list(const pg_uuid_t *organization, const MeterEntry *met
  * periods (no data: of nobody); false where the lane has none there. */
 extern bool meter_lane_piece(const MeterLane *lane, MeterText subject, TimestampTz t, MeterPiece *piece);
 
+/* Where the next span behind t begins, where t is in none; or DT_NOEND. */
+extern TimestampTz meter_lane_next(const MeterLane *lane, TimestampTz t);
+
 /* Is the span cut into the billing periods of subjects? */
 extern bool meter_span_billing(const MeterLaneSpan *span);
 
@@ -122,7 +125,7 @@ typedef struct MeterClosingSubject
  * that follow each other as one question; compare them with the results there
  * are and write what is new.
  */
-extern void meter_closing_runs(MeterClosing *closing, const MeterLane *lane, const MeterPieces *pieces,
+extern void meter_closing_runs(MeterClosing *closing, const MeterLane *lane, MeterPieces *pieces,
 							   const MeterClosingSubject *who);
 
 /* The finalized windows that meet [*from, to), of the lane's spans that are
@@ -143,6 +146,11 @@ extern void meter_billing_each(const MeterLane *lane, MeterSubjectVisit visit, v
 /* Close the billing periods that are due after one time and not after another. */
 extern void meter_billing_close(MeterClosing *closing, const MeterLane *lane, TimestampTz after,
 								TimestampTz upto, const MeterDays *days);
+
+/* ---- closing_retention.c ---- */
+
+/* Leave out windows that need raw events that are gone. */
+extern void meter_pieces_keep_known(MeterPieces *pieces);
 
 /* ---- closing_queue.c: revisions ---- */
 

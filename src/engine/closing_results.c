@@ -253,11 +253,12 @@ close_run(MeterClosing *closing, const MeterLane *lane,
 
 /* Compute windows and write what is new; see closing_private.h. */
 void
-meter_closing_runs(MeterClosing *closing, const MeterLane *lane, const MeterPieces *pieces,
+meter_closing_runs(MeterClosing *closing, const MeterLane *lane, MeterPieces *pieces,
 				   const MeterClosingSubject *who)
 {
 	const MeterPiece *list = pieces->list;
 
+	meter_pieces_keep_known(pieces);
 	for (int first = 0, next; first < pieces->n; first = next)
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -185,6 +185,18 @@ meter_lane_piece(const MeterLane *lane, MeterText subject, TimestampTz t, MeterP
 	return false;
 }
 
+/* Where the next span begins; see closing_private.h. */
+TimestampTz
+meter_lane_next(const MeterLane *lane, TimestampTz t)
+{
+	for (int i = 0; i < lane->nspans; i++)
+	{
+		if (lane->spans[i].from > t)
+			return lane->spans[i].from;
+	}
+	return DT_NOEND;
+}
+
 static void
 add_piece(MeterPieces *pieces, const MeterPiece *piece)
 {

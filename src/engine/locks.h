@@ -18,7 +18,7 @@
  * can be replaced by what these events give.  Ingestion goes on appending: what
  * it appends is in neither.
  *
- * Jobs (objid is the job): the session that works on a job.
+ * Jobs (objid the job, objsubid 2): the session that works on a job.
  *
  * Three more keep closing windows apart from changes of what is closed; a meter
  * shares them with others of its organization (one in METER_CLOSING_LOCKS), so
@@ -51,6 +51,11 @@ extern bool meter_lock_rollups_try(const pg_uuid_t *organization);
 extern void meter_lock_rollups_shared(const pg_uuid_t *organization);
 extern void meter_lock_rollups_exclusive(const pg_uuid_t *organization);
 
+/* A job's lock belongs to the session: it lives through commits, and ends with
+ * the session at the latest.  Wait for it, or only try. */
+extern bool meter_lock_job(int64 job_id, bool wait);
+extern void meter_unlock_job(int64 job_id);
+
 /* The objid of the organization's locks in pg_locks. */
 extern Oid	meter_lock_object(const pg_uuid_t *organization);
 
@@ -63,10 +68,5 @@ extern bool meter_lock_horizon_try(const pg_uuid_t *organization, int32 meter_no
 extern bool meter_lock_closer_try(const pg_uuid_t *organization, int32 meter_no);
 extern bool meter_lock_revising_try(const pg_uuid_t *organization, int32 meter_no);
 extern void meter_lock_horizon_exclusive(const pg_uuid_t *organization, int32 meter_no, int wait);
-
-/* A job's lock belongs to the session: it lives through commits, and ends with
- * the session at the latest.  Wait for it, or only try. */
-extern bool meter_lock_job(int64 job_id, bool wait);
-extern void meter_unlock_job(int64 job_id);
 
 #endif							/* METER_ENGINE_LOCKS_H */

@@ -181,14 +181,19 @@ meter_reprocess_hours(const MeterReprocess *reprocess, int64 *events)
 	int32		from;
 	int32		to = reprocess->to;
 	TimestampTz first;
+	MeterInterval *gone;
 
 	begin_recount(&recount, reprocess);
 	PushActiveSnapshot(GetLatestSnapshot());
 	first = meter_event_first(&reprocess->organization, hours_interval(reprocess->from, to));
-	if (first != DT_NOEND)
+	if (first != DT_NOEND && meter_event_dropped((MeterInterval) {first, first + 1}, &gone) > 0)
+		to = Min(to, (int32) meter_hour_of(gone[0].to));	/* rollups are all there is */
+	else if (first != DT_NOEND)
 	{
 		from = (int32) meter_hour_of(first);
 		to = Min(to, from + BATCH_HOURS);
+		if (meter_event_dropped(hours_interval(from, to), &gone) > 0)
+			to = (int32) meter_hour_of(gone[0].from);
 		meter_event_sizes(&reprocess->organization, recount.type, hours_interval(from, to),
 						  visit_size, &hours);
 		if (hours.enough)

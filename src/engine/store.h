@@ -116,6 +116,14 @@ typedef struct MeterInterval
 	TimestampTz to;
 } MeterInterval;
 
+/* What of the interval, or the time around it, is past retention and gone, as
+ * pieces in order; palloc'd, returns how many. */
+extern int	meter_event_dropped(MeterInterval interval, MeterInterval **list);
+
+/* Raise 55000 where something is, naming the nearest bounds that can be asked
+ * for.  Called when the table is locked: every scan below does. */
+extern void meter_event_require_kept(MeterInterval interval);
+
 /* Called for each event of a scan; the texts live until it returns. */
 typedef void (*MeterEventVisit) (void *arg, const MeterEventRow *row);
 

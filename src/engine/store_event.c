@@ -215,6 +215,7 @@ scan_interval(const pg_uuid_t *organization, EventScan *scan, TimestampTz as_of,
 	values[4] = TimestampTzGetDatum(as_of);
 	scan->reversals = meter_reversal_open(organization, scan->type, scan->interval, as_of);
 	portal = meter_spi_open(TIMESTAMP_IS_NOEND(as_of) ? &current : &known, values, NULL, true);
+	meter_event_require_kept(scan->interval);
 	do
 	{
 		SPITupleTable *table;
