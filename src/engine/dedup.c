@@ -54,12 +54,11 @@ tallied_status(const MeterEvent *event, const Tally *tally)
 		return METER_STATUS_UNMATCHED;
 	if (outcomes[METER_OUTCOME_COUNTED] > 0)
 	{
-		if (tally->counted[METER_TIMELY] + tally->counted[METER_MAYBE_LATE] > 0)
+		/* the best of it; one late in a window that is not finalized is accepted */
+		if (tally->counted[METER_TIMELY] + tally->counted[METER_MAYBE_LATE] + tally->counted[METER_LATE] > 0)
 			return METER_STATUS_ACCEPTED;
-		if (tally->counted[METER_LATE_MOVED] > 0)
-			return METER_STATUS_LATE_NEXT_WINDOW;
-		return tally->counted[METER_LATE_FINALIZED] > 0 ?
-			METER_STATUS_LATE_REVISED : METER_STATUS_ACCEPTED;
+		return tally->counted[METER_LATE_MOVED] > 0 ?
+			METER_STATUS_LATE_NEXT_WINDOW : METER_STATUS_LATE_REVISED;
 	}
 	/* before all refusals: the event is kept, so its keys are */
 	if (outcomes[METER_OUTCOME_QUARANTINED] > 0)

@@ -11,16 +11,18 @@
  * How it is laid out, so that more can be added at one place each:
  *
  *	 read_event	  one envelope to a row of oracle.sent, or why it is refused
- *	 version_at	  which version of a meter measures an event (today: the only one)
  *	 measure	  what one version makes of one event: value, key, dimensions ...
  *	 ingest		  dedup, and the status of each event; writes oracle.counted
  *	 result		  one function over one set of counted events
  *	 usage		  windows x groups x result
  *
  * The rest is in sql/, a file a feature: windows, customers, functions with
- * options, fields, schemas, the events behind a number.
+ * options, fields, schemas, the events behind a number, versions, lateness,
+ * corrections, closing.
  *
- * A row of oracle.counted has a weight: a reversal will be a row with -1.
+ * Nothing of oracle.counted is ever changed or removed but for the time until
+ * when it held, so that the past can be asked: a row that is corrected ends,
+ * and another may begin.
  *
  * Where the specification is silent a comment starting with "Silent:" says
  * what was taken.
@@ -32,12 +34,12 @@ CREATE TABLE oracle.meter (
 	key text NOT NULL,
 	id text,
 	version int NOT NULL DEFAULT 1,
-	effective_from timestamptz NOT NULL DEFAULT '-infinity',
+	state text NOT NULL DEFAULT 'published' CHECK (state IN ('draft', 'published', 'archived')),
 	definition jsonb NOT NULL,
 	PRIMARY KEY (organization_id, key, version)
 );
 
-/* Every event that holds its envelope key: accepted or unmatched. */
+/* Every event that holds its envelope key: accepted, unmatched or in quarantine. */
 CREATE TABLE oracle.sent (
 	organization_id uuid NOT NULL,
 	seq bigint GENERATED ALWAYS AS IDENTITY,
@@ -48,25 +50,34 @@ CREATE TABLE oracle.sent (
 	event_time timestamptz NOT NULL,
 	time_given boolean NOT NULL,
 	data jsonb,
+	aim text,
+	came_after timestamptz NOT NULL,	/* between these two */
+	came_before timestamptz NOT NULL,
+	stored boolean NOT NULL DEFAULT true,	/* false: in quarantine, and for nobody else */
 	PRIMARY KEY (organization_id, seq)
 );
 CREATE INDEX ON oracle.sent (organization_id, id);
 
-/* What each meter counts; the profile '' is the definition's own. */
+/*
+ * What each meter counts, and since when and until when it did; the profile ''
+ * is the definition's own.  The time is where the event is counted, which a
+ * late one's own time may be before.
+ */
 CREATE TABLE oracle.counted (
 	organization_id uuid NOT NULL,
 	meter text NOT NULL,
 	version int NOT NULL,
 	profile text NOT NULL,
 	seq bigint NOT NULL,
-	weight int NOT NULL DEFAULT 1,
+	known_from timestamptz NOT NULL DEFAULT clock_timestamp(),
+	known_to timestamptz NOT NULL DEFAULT 'infinity',
 	event_time timestamptz NOT NULL,
 	subject text,
 	value numeric,
 	unique_key text,
 	dimensions jsonb NOT NULL,
 	currency text,
-	PRIMARY KEY (organization_id, meter, seq, profile, weight)
+	PRIMARY KEY (organization_id, meter, seq, profile, known_from)
 );
 
 /* Keys used in the key space of a meter with a dedup_key_path. */
@@ -74,18 +85,24 @@ CREATE TABLE oracle.meter_key (
 	organization_id uuid NOT NULL,
 	meter text NOT NULL,
 	key text NOT NULL,
+	seq bigint NOT NULL,
 	subject text,
 	data jsonb,
 	given_time timestamptz,
 	PRIMARY KEY (organization_id, meter, key)
 );
 
-/* Events kept as rejected: refused, or in conflict. */
+/* Events kept as rejected, by a meter or as a whole: refused, or in conflict. */
 CREATE TABLE oracle.rejected (
 	organization_id uuid NOT NULL,
+	no bigint GENERATED ALWAYS AS IDENTITY,
 	event_id text,
 	meter text,
-	reason text NOT NULL
+	reason text NOT NULL,
+	event jsonb,
+	seq bigint,				/* where others count it */
+	came_after timestamptz,
+	came_before timestamptz
 );
 
 /* A bare name means the member of that name. */
@@ -213,14 +230,6 @@ BEGIN
 			RETURN (v <> 'null') = coalesce(arg, 'true')::boolean;
 	END CASE;
 END
-$$;
-
-/* The version of a meter that measures an event of time t. */
-CREATE FUNCTION oracle.version_at(org uuid, meter text, t timestamptz) RETURNS oracle.meter
-LANGUAGE sql STABLE AS $$
-	SELECT m FROM oracle.meter m
-	WHERE m.organization_id = org AND m.key = meter AND m.effective_from <= t
-	ORDER BY m.effective_from DESC, m.version DESC LIMIT 1
 $$;
 
 CREATE TYPE oracle.measured AS (
@@ -362,7 +371,15 @@ $$;
 
 CREATE FUNCTION oracle.reject(org uuid, event_id text, meter text, reason text) RETURNS void
 LANGUAGE sql AS $$
-	INSERT INTO oracle.rejected VALUES (org, event_id, meter, reason)
+	INSERT INTO oracle.rejected (organization_id, event_id, meter, reason) VALUES (org, event_id, meter, reason)
+$$;
+
+/* The meters that an event of this type, aimed at that meter if any, is for. */
+CREATE FUNCTION oracle.listening(org uuid, type text, aim text) RETURNS SETOF text
+LANGUAGE sql STABLE AS $$
+	SELECT DISTINCT o.key FROM oracle.meter o
+	WHERE o.organization_id = org AND o.definition ->> 'metric_key' = $2 AND (aim IS NULL OR aim IN (o.key, o.id))
+	ORDER BY 1
 $$;
 
 /*
@@ -373,7 +390,8 @@ $$;
  * is accepted; one that no meter counts and one finds in conflict is a conflict,
  * else, when one rejects it, rejected.
  */
-CREATE FUNCTION oracle.ingest_one(org uuid, event jsonb, OUT id text, OUT status text, OUT code text)
+CREATE FUNCTION oracle.take_event(org uuid, event jsonb, came_after timestamptz, came_before timestamptz,
+								  OUT id text, OUT status text, OUT code text, OUT this bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
 	r record;
@@ -389,8 +407,13 @@ DECLARE
 	refused int := 0;
 	again int := 0;
 	conflicting int := 0;
+	p record;
+	refusal text;
+	how text[] := '{}';
+	found_places timestamptz[] := '{}';
+	kept text[] := '{}';
+	kept_keys text[] := '{}';
 	given timestamptz;
-	this bigint;
 	found_meters text[] := '{}';
 	found_values oracle.measured[] := '{}';
 	found_versions int[] := '{}';
@@ -418,7 +441,8 @@ BEGIN
 	/* the envelope's key makes the event itself once-only */
 	SELECT s.* INTO old FROM oracle.sent s
 	WHERE s.organization_id = org AND s.type = (r.e).type
-	  AND s.source = (r.e).source AND s.id = (r.e).id;
+	  AND s.source = (r.e).source AND s.id = (r.e).id
+	ORDER BY s.seq LIMIT 1;		/* what took its place has the same id */
 	IF FOUND THEN
 		IF (old.subject, old.data, CASE WHEN old.time_given THEN old.event_time END)
 		   IS NOT DISTINCT FROM ((r.e).subject, (r.e).data, given) THEN
@@ -431,12 +455,7 @@ BEGIN
 	END IF;
 
 	/* what each listening meter makes of it */
-	FOR key IN
-		SELECT DISTINCT o.key FROM oracle.meter o
-		WHERE o.organization_id = org AND o.definition ->> 'metric_key' = (r.e).type
-		  AND (r.aim IS NULL OR r.aim IN (o.key, o.id))
-		ORDER BY 1
-	LOOP
+	FOR key IN SELECT oracle.listening(org, (r.e).type, r.aim) LOOP
 		listening := listening + 1;
 		m := oracle.version_at(org, key, (r.e).event_time);
 		x := oracle.measure(m.definition, (r.e).subject, (r.e).data, (r.e).event_time);
@@ -465,7 +484,20 @@ BEGIN
 			END IF;
 			CONTINUE;
 		END IF;
+		SELECT * INTO p FROM oracle.place(org, m.definition, (r.e).event_time, came_after, came_before);
+		how := how || p.status;
+		IF p.status = 'rejected' THEN
+			refused := refused + 1;
+			refusal := coalesce(refusal, p.code);
+			PERFORM oracle.reject(org, id, key, p.code);
+			CONTINUE;
+		ELSIF p.status = 'late_quarantined' THEN
+			kept := kept || key;
+			kept_keys := array_append(kept_keys, x.dedup_key);
+			CONTINUE;
+		END IF;
 		counted := counted + 1;
+		found_places := found_places || p.place;
 		found_meters := found_meters || key;
 		found_values := found_values || x;
 		found_versions := found_versions || m.version;
@@ -474,13 +506,17 @@ BEGIN
 	IF listening = 0 THEN
 		status := 'unmatched';
 	ELSIF counted > 0 THEN
-		status := 'accepted';
-		code := CASE WHEN refused + conflicting > 0 THEN 'PARTIAL' END;
+		status := oracle.status_of(how);
+		code := CASE WHEN refused + conflicting + cardinality(kept) > 0 THEN 'PARTIAL' END;
+	ELSIF kept <> '{}' THEN
+		status := 'late_quarantined';
 	ELSIF conflicting > 0 THEN
 		status := 'conflict';
 		RETURN;
 	ELSIF refused > 0 THEN
 		status := 'rejected';
+		/* Silent: which of several reasons is said; taken: any */
+		code := CASE WHEN refused = 1 THEN refusal END;
 		RETURN;
 	ELSIF again > 0 THEN
 		status := 'duplicate';
@@ -489,21 +525,37 @@ BEGIN
 		status := 'accepted';
 	END IF;
 
-	INSERT INTO oracle.sent (organization_id, type, source, id, subject, event_time, time_given, data)
-	VALUES (org, (r.e).type, (r.e).source, id, (r.e).subject, (r.e).event_time, (r.e).time_given, (r.e).data)
+	INSERT INTO oracle.sent (organization_id, type, source, id, subject, event_time, time_given, data, aim, came_after, came_before)
+	VALUES (org, (r.e).type, (r.e).source, id, (r.e).subject, (r.e).event_time, (r.e).time_given, (r.e).data, r.aim, came_after, came_before)
 	RETURNING seq INTO this;
 	FOR i IN 1 .. counted LOOP
 		x := found_values[i];
-		INSERT INTO oracle.counted (organization_id, meter, version, profile, seq, event_time, subject,
-									value, unique_key, dimensions, currency)
-		SELECT org, found_meters[i], found_versions[i], p.profile, this, (r.e).event_time, x.subject,
-			   p.value, p.unique_key, x.dimensions, x.currency
-		FROM jsonb_to_recordset(x.profiles) AS p(profile text, value numeric, unique_key text);
+		PERFORM oracle.count(org, this, oracle.version_numbered(org, found_meters[i], found_versions[i]), x, found_places[i]);
 		IF x.dedup_key IS NOT NULL THEN
 			INSERT INTO oracle.meter_key
-			VALUES (org, found_meters[i], x.dedup_key, (r.e).subject, (r.e).data, given);
+			VALUES (org, found_meters[i], x.dedup_key, this, (r.e).subject, (r.e).data, given);
 		END IF;
 	END LOOP;
+	UPDATE oracle.sent s SET stored = false WHERE s.organization_id = org AND s.seq = this AND status = 'late_quarantined' AND skipped = 0;
+	INSERT INTO oracle.quarantined (organization_id, seq, meter) SELECT org, this, unnest(kept);
+	INSERT INTO oracle.meter_key
+	SELECT org, k.meter, k.key, this, (r.e).subject, (r.e).data, given FROM unnest(kept, kept_keys) k(meter, key) WHERE k.key IS NOT NULL;
+END
+$$;
+
+/* The same, where what is rejected is kept whole. */
+CREATE FUNCTION oracle.ingest_one(org uuid, event jsonb, came_after timestamptz DEFAULT NULL, came_before timestamptz DEFAULT NULL,
+								  OUT id text, OUT status text, OUT code text)
+LANGUAGE plpgsql AS $$
+DECLARE
+	last bigint := (SELECT coalesce(max(r.no), 0) FROM oracle.rejected r);
+	this bigint;
+BEGIN
+	came_after := coalesce(came_after, oracle.clock_before());
+	came_before := coalesce(came_before, oracle.clock_after());
+	SELECT t.* INTO id, status, code, this FROM oracle.take_event(org, event, came_after, came_before) t;
+	UPDATE oracle.rejected r SET event = ingest_one.event, seq = this, came_after = ingest_one.came_after, came_before = ingest_one.came_before
+	WHERE r.organization_id = org AND r.no > last;
 END
 $$;
 
@@ -539,8 +591,8 @@ END
 $$;
 
 /*
- * A report is an event aimed at one meter, with the value where that meter's
- * value_field looks for it, beside the metadata.  Silent: where a meter that
+ * A report is an event aimed at one meter, with the value where the value_field
+ * of the version of its time looks for it, beside the metadata.  Silent: where a meter that
  * calculates its value looks; taken: in the field value, if it may have one.
  */
 CREATE FUNCTION oracle.report_usage(org uuid, report jsonb, idempotency_key text) RETURNS text
@@ -553,9 +605,9 @@ DECLARE
 	step text;
 	result text;
 BEGIN
-	SELECT o.* INTO m FROM oracle.meter o
+	SELECT v.* INTO m FROM oracle.meter o, oracle.version_at(org, o.key, coalesce((report ->> 'timestamp')::timestamptz, now())) v
 	WHERE o.organization_id = org
-	  AND coalesce(report ->> 'meterId', report ->> 'meterName') IN (o.id, o.key, o.definition ->> 'name');
+	  AND coalesce(report ->> 'meterId', report ->> 'meterName') IN (o.id, o.key, o.definition ->> 'name') LIMIT 1;
 	path := m.definition ->> 'value_field';
 	IF m.definition ->> 'function' = 'custom'
 	   OR m.definition -> 'derived_fields' @> jsonb_build_array(jsonb_build_object('code', ltrim(path, '$.'))) THEN
@@ -580,7 +632,7 @@ BEGIN
 	SELECT i.status INTO result FROM oracle.ingest_one(org, jsonb_build_object('id', idempotency_key,
 		'source', 'report_usage', 'type', m.definition ->> 'metric_key', 'subject', report -> 'customerId',
 		'time', report -> 'timestamp', 'data', data, 'meter', m.key)) i;
-	RETURN CASE result WHEN 'accepted' THEN 'queued' ELSE result END;
+	RETURN CASE WHEN result = 'accepted' OR result LIKE 'late%' THEN 'queued' ELSE result END;
 END
 $$;
 
@@ -603,8 +655,7 @@ LANGUAGE sql STABLE AS $$
 		'unique_by_field', def -> 'unique_by_field', 'function_options', def -> 'function_options', 'filter_tree', def -> 'filter_tree')
 	UNION ALL
 	SELECT jsonb_build_object('profile', p -> 'code', 'function', p -> 'aggregation_method', 'recurring', p -> 'recurring',
-		
-		'window', CASE jsonb_typeof(p -> 'aggregation_time_window') WHEN 'object' THEN p -> 'aggregation_time_window' END,
+		'window', p -> 'aggregation_time_window',
 		'value_field', p -> 'aggregation_property', 'unique_by_field', p -> 'aggregation_property',
 		'function_options', p -> 'function_options',
 		'filter_tree', (SELECT jsonb_build_object('and', coalesce(jsonb_agg(jsonb_build_object(
@@ -614,14 +665,15 @@ LANGUAGE sql STABLE AS $$
 	FROM jsonb_array_elements(nullif(def -> 'profiles', 'null')) p
 $$;
 
-/* What a profile of a meter counted. */
-CREATE FUNCTION oracle.counted_by(org uuid, meter text, profile text,
-	OUT c oracle.counted, OUT p jsonb) RETURNS SETOF record
+/* What a profile of a meter counted, in each version as that version has it. */
+CREATE FUNCTION oracle.counted_by(org uuid, meter text, profile text, as_of timestamptz,
+	OUT c oracle.counted, OUT p jsonb, OUT kind text, OUT level text) RETURNS SETOF record
 LANGUAGE sql STABLE AS $$
-	SELECT c, p
+	SELECT c, p, oracle.kind(o.definition, p), oracle.level_kind(o.definition, p)
 	FROM oracle.meter o, oracle.profiles(o.definition) p, oracle.counted c
 	WHERE o.organization_id = $1 AND $2 IN (o.key, o.id) AND p ->> 'profile' = coalesce($3, '')
 	  AND c.organization_id = o.organization_id AND c.meter = o.key AND c.version = o.version AND c.profile = p ->> 'profile'
+	  AND oracle.known(c.known_from, c.known_to, as_of)
 $$;
 
 /* Windows of a question. */
@@ -679,31 +731,52 @@ CREATE FUNCTION oracle.usage(organization_id uuid, meter text, period_from times
 RETURNS TABLE (window_start timestamptz, window_end timestamptz, subject text, dimensions jsonb,
 			   currency text, version int, value numeric, event_count bigint)
 LANGUAGE sql STABLE AS $$
-	WITH m AS (
-		SELECT o.version, p, coalesce(nullif(p -> 'window', 'null'), nullif(o.definition -> 'window', 'null'), '{}') AS window_def
-		FROM oracle.meter o, oracle.profiles(o.definition) p
-		WHERE o.organization_id = $1 AND $2 IN (o.key, o.id) AND p ->> 'profile' = coalesce($10, '')
-	), event AS (
-		SELECT (c).event_time, (c).version, (c).currency, c,
+	WITH w AS (
+		SELECT x.window_start, x.window_end
+		FROM oracle.usage_windows($1, $3, $4, $5, $6, $9, oracle.asked_window($1, $2, $10, $11)) x
+	), piece AS (
+		SELECT w.window_start AS ws, w.window_end AS we, s.*
+		FROM w, oracle.segments($1, $2, $10, $11, w.window_start, w.window_end) s
+	), counted AS (
+		SELECT x.c, x.p, x.kind, x.level, (x.c).event_time, (x.c).version, (x.c).currency,
 			   CASE WHEN 'subject' = ANY ($7) AND $5 IS NULL THEN oracle.owner($1, (c).subject) ELSE $5 END AS group_subject,
 			   (SELECT coalesce(jsonb_object_agg(g, (c).dimensions -> g), '{}')
 				FROM unnest($7) g WHERE g <> 'subject') AS group_dimensions
-		FROM oracle.counted_by($1, $2, $10)
+		FROM oracle.counted_by($1, $2, $10, $11) x
 		WHERE ((c).event_time >= $3 OR oracle.persists(p)) AND (c).event_time < $4
 		  AND oracle.asked_for($1, $5, (c).subject)
 		  AND oracle.filter_matches($8, (c).dimensions, (c).subject)
-	), w AS (
-		SELECT m.p, m.version, x.window_start, x.window_end
-		FROM m, oracle.usage_windows($1, $3, $4, $5, $6, $9, m.window_def) x
+	), stray AS (
+		/* counted in a window that has no piece of this kind: a piece of its own */
+		SELECT w.window_start AS ws, w.window_end AS we, w.window_start AS piece_start, w.window_end AS piece_end,
+			   c.version, (array_agg(c.p))[1] AS p, c.kind, c.level
+		FROM w JOIN counted c ON c.event_time >= w.window_start AND c.event_time < w.window_end
+		WHERE NOT EXISTS (SELECT FROM piece s WHERE s.ws = w.window_start AND s.kind = c.kind)
+		GROUP BY w.window_start, w.window_end, c.version, c.kind, c.level
+	), event AS (
+		/* each in its piece; a stray one in the first that is of its kind */
+		SELECT s.ws, s.piece_start, s.piece_end, s.version, e.c, e.currency, e.group_subject, e.group_dimensions, true AS inside
+		FROM piece s JOIN counted e ON e.kind = s.kind AND e.event_time >= s.ws AND e.event_time < s.we
+		WHERE CASE WHEN EXISTS (SELECT FROM piece o WHERE o.ws = s.ws AND o.kind = s.kind AND o.piece_start <= e.event_time AND e.event_time < o.piece_end)
+			  THEN s.piece_start <= e.event_time AND e.event_time < s.piece_end
+			  ELSE s.piece_start = (SELECT min(o.piece_start) FROM piece o WHERE o.ws = s.ws AND o.kind = s.kind) END
+		UNION ALL
+		SELECT s.ws, s.piece_start, s.piece_end, s.version, e.c, e.currency, e.group_subject, e.group_dimensions, true
+		FROM stray s JOIN counted e ON e.version = s.version AND e.event_time < s.we AND e.event_time >= s.ws
+		UNION ALL
+		/* what persists from before */
+		SELECT s.ws, s.piece_start, s.piece_end, s.version, e.c, e.currency, e.group_subject, e.group_dimensions, false
+		FROM piece s JOIN counted e ON e.level = s.level AND e.event_time < s.piece_start AND e.event_time >= s.since
+		WHERE oracle.persists(s.p)
 	), answer AS (
-		SELECT w.window_start, w.window_end, w.version,
+		SELECT s.piece_start AS window_start, s.piece_end AS window_end, s.version,
 			   CASE WHEN cardinality($7) = 0 THEN $5 ELSE e.group_subject END AS subject,
 			   coalesce(e.group_dimensions, '{}') AS dimensions, e.currency,
-			   oracle.result(w.p, w.window_start, w.window_end, array_agg(e.c)) AS value,
-			   count(*) FILTER (WHERE e.event_time >= w.window_start) AS event_count
-		FROM w LEFT JOIN event e ON e.version = w.version AND e.event_time < w.window_end
-			AND (e.event_time >= w.window_start OR oracle.persists(w.p))
-		GROUP BY w.window_start, w.window_end, w.p, w.version, e.group_subject, e.group_dimensions, e.currency
+			   oracle.result(s.p, s.piece_start, s.piece_end, array_agg(e.c)) AS value,
+			   count(*) FILTER (WHERE e.inside) AS event_count
+		FROM (SELECT ws, piece_start, piece_end, version, p FROM piece UNION ALL SELECT ws, piece_start, piece_end, version, p FROM stray) s
+		LEFT JOIN event e USING (ws, piece_start, piece_end, version)
+		GROUP BY s.piece_start, s.piece_end, s.p, s.version, e.group_subject, e.group_dimensions, e.currency
 	)
 	/* Silent: a group without events whose value persists; taken: it has a row unless that is 0 */
 	SELECT a.window_start, a.window_end, a.subject, a.dimensions, a.currency, a.version, a.value, a.event_count

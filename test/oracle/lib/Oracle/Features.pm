@@ -13,21 +13,46 @@ package Oracle::Features;
 #	steps($s)			steps that come between the others
 #	call($s, $call, $def)	a question about a meter is complete
 #	calls($s)			further questions
+#
+# Those of Oracle::History, which have to do with time, also
+#
+#	kinds($s)			kinds of steps, as often as they should come
+#	make_KIND($s)		a step of this kind
+#	play_KIND($player, $scenario, $step)	and how it is played
+#	compare($player, $scenario)	what is compared when a history is over
 
 use strict;
 use warnings;
 
 my @ALL = qw(Windows Customers Explain Percentile Weighted Custom Fields Profiles Mapping Schema);
-my @ON = defined $ENV{METER_ORACLE_FEATURES} ? split(/,/, $ENV{METER_ORACLE_FEATURES}) : @ALL;
+my @ON;
+choose(defined $ENV{METER_ORACLE_FEATURES} ? split(/,/, $ENV{METER_ORACLE_FEATURES}) : @ALL);
 
-for my $name (@ON) {
-	require "Oracle/Feature/$name.pm";
+# Have these features and no others.
+sub choose {
+	@ON = @_;
+	for my $name (@ON) {
+		require "Oracle/Feature/$name.pm";
+	}
+	return;
 }
 
 # Call $hook of every feature that has it; returns what they return.
 sub hook {
 	my ($hook, @arguments) = @_;
 	return map { my $f = "Oracle::Feature::$_"->can($hook); $f ? $f->(@arguments) : () } @ON;
+}
+
+# The functions of this name.
+sub all {
+	my ($name) = @_;
+	return grep { defined } map { "Oracle::Feature::$_"->can($name) } @ON;
+}
+
+# The function of this name, of whichever feature has it.
+sub method {
+	my ($name) = @_;
+	return (all($name))[0];
 }
 
 sub is_on {

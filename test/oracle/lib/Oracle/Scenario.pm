@@ -275,7 +275,7 @@ sub make_event {
 		};
 
 		# the same id from elsewhere is another event
-		$event->{id} = $old->{id} if $old && $rng->chance(2);
+		$event->{id} = $old->{id} if $old && !$self->{once} && $rng->chance(2);
 
 		# what may be left out, and what aims at one meter
 		delete $event->{$_} for grep { $rng->chance(1.5) } qw(id source subject), $self->{timeless} ? 'time' : ();

@@ -108,11 +108,11 @@ sub simpler_meters {
 	return $small;
 }
 
-# Leave out steps that are calls.
+# Leave out steps that have no events.
 sub fewer_calls {
 	my ($small, $still) = @_;
 	for my $i (reverse 0 .. $#{ $small->{steps} }) {
-		next unless $small->{steps}[$i]{kind} eq 'call';
+		next if $small->{steps}[$i]{kind} eq 'meter' || $small->{steps}[$i]{events};
 		my $candidate = dclone($small);
 		splice @{ $candidate->{steps} }, $i, 1;
 		$small = $candidate if $still->($candidate);

@@ -18,7 +18,7 @@ sub quote { return Oracle::Scenario::quote(@_) }
 sub meter {
 	my ($s, $def) = @_;
 	my $rng = $s->{rng};
-	return if $rng->chance(65);
+	return if $s->{plain} || $rng->chance(65);
 	my @names = @Oracle::Expression::OPEN;
 	if ($rng->chance(60)) {
 		@names = ();
