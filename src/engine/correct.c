@@ -140,7 +140,11 @@ find_event(const MeterCorrection *correction, const MeterListeners *listeners, T
 	meter_correct_read(correction, stored);
 	PopActiveSnapshot();
 	if (stored->nrows == 0 && (correction->amend || stored->nrejections == 0))
+	{
+		/* it may be gone */
+		meter_event_require_kept((MeterInterval) {stored->time, stored->time + 1});
 		meter_correct_missing(correction, stored->nrejections > 0);
+	}
 	if (IsolationUsesXactSnapshot())
 		check_shown(correction, listeners, stored);
 }

@@ -58,14 +58,6 @@ meter_event_dropped(MeterInterval interval, MeterInterval **list)
 	return n;
 }
 
-static TimestampTz
-quarter_floor(TimestampTz t)
-{
-	TimestampTz rest = t % METER_QUARTER;
-
-	return t - (rest < 0 ? rest + METER_QUARTER : rest);
-}
-
 /* Raise 55000 where raw events of the interval are gone; see store.h. */
 void
 meter_event_require_kept(MeterInterval interval)
@@ -80,8 +72,8 @@ meter_event_require_kept(MeterInterval interval)
 		return;
 	meter_timestamp_format(gone[0].from, from);
 	meter_timestamp_format(gone[0].to, to);
-	meter_timestamp_format(quarter_floor(Max(interval.from, gone[0].from)), before);
-	meter_timestamp_format(quarter_floor(Min(interval.to, gone[0].to) + METER_QUARTER - 1), behind);
+	meter_timestamp_format(meter_quarter_floor(Max(interval.from, gone[0].from)), before);
+	meter_timestamp_format(meter_quarter_floor(Min(interval.to, gone[0].to) + METER_QUARTER - 1), behind);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("the events from %s to %s are past retention", from, to),

@@ -74,6 +74,8 @@ SELECT * FROM org, meter.usage(id, 'sum', '1990-02-10 00:20', '1990-05-01');
 SELECT * FROM org, meter.usage(id, 'sum', '1990-02-10 00:15', '1990-03-01 00:00:01');
 SELECT * FROM org, meter.usage(id, 'sum', '1990-02-10 00:15', '1990-02-10 00:20', window_size => 'minute');
 SELECT * FROM org, meter.explain_usage(id, 'sum', '1990-02-10', '1990-02-11');
+SELECT value FROM org, meter.usage(id, 'sum', '1990-02-01', '1990-03-01', as_of => now());
+SELECT meter.void_event(id, 'call', '150', 'wrong') FROM org;
 -- a bound outside of that time may cut a quarter
 SELECT value IS NOT NULL AS known FROM org, meter.usage(id, 'sum', '1990-02-10 00:15', '1990-06-01 00:20');
 
