@@ -258,7 +258,7 @@ try_meter(Closer *closer, const Candidate *candidate)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	MeterClosing closing = {.organization = candidate->organization, .now = closer->holders.now};
+	MeterClosing closing = {.organization = candidate->organization};
 	TimestampTz began = GetCurrentTimestamp();
 	volatile int64 written = 0;
 

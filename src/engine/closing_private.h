@@ -107,7 +107,7 @@ extern void meter_period_due(const MeterLane *lane, int version, const MeterPeri
 typedef struct MeterClosing
 {
 	pg_uuid_t	organization;
-	TimestampTz now;			/* closed_at of what is written */
+	TimestampTz now;			/* closed_at of the run being written */
 	const char *reason;			/* of revisions; NULL: windows are being closed */
 	int64		written;
 } MeterClosing;

@@ -266,7 +266,7 @@ static bool
 revise_now(const pg_uuid_t *organization, const MeterEntry *meter, TimestampTz horizon,
 		   const MeterQueued *rows, int n)
 {
-	MeterClosing closing = {.organization = *organization, .now = GetCurrentTimestamp()};
+	MeterClosing closing = {.organization = *organization};
 	Revision	revision = begin_revision(&closing, meter, horizon);
 	int			windows = 0;
 

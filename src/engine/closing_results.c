@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 /* A list of results that grows. */
 typedef struct ResultList
@@ -238,6 +239,8 @@ close_run(MeterClosing *closing, const MeterLane *lane,
 	MeterResult *changed;
 	int			nchanged;
 
+	/* behind the lock: a revision is never older than the one before it */
+	closing->now = GetCurrentTimestamp();
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	compute(lane, pieces, n, &now);

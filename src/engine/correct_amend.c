@@ -235,6 +235,8 @@ place_rows(const MeterBatch *batch, const MeterStoredEvent *stored, MeterStoredE
 	replacement->rows = palloc((batch->ncontributions + 1) * sizeof(MeterEventRow));
 	replacement->rows[0] = stored->rows[0];
 	replacement->rows[0].seq = event->seq;
+	/* a release may have put a supplement beside the main row */
+	replacement->rows[0].supplement = false;
 	replacement->rows[0].data = event->data;
 	replacement->rows[0].versions = (MeterText) {"{}", 2};
 	replacement->nrows = 1;

@@ -217,6 +217,7 @@ SELECT r.status, r.code FROM meter.release_quarantine(:'org', meter => 'careful'
 SELECT * FROM pg_temp.lates(:'org');
 SELECT meter.amend_event(:'org', 'late', '4', '{"n": 300}') ->> 'status';
 SELECT * FROM pg_temp.lates(:'org');
+SELECT data, reversal FROM meter.events WHERE organization_id = :'org' AND type = 'late' AND id = '4' ORDER BY seq;
 SELECT meter.void_event(:'org', 'late', '5', 'wrong') ->> 'status';
 SELECT * FROM pg_temp.lates(:'org');
 SELECT meter.void_event(:'org', 'late', id, 'wrong') ->> 'status' FROM unnest('{2,4}'::text[]) AS id;

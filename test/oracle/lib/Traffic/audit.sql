@@ -304,10 +304,10 @@ BEGIN
 		FROM (TABLE audit.result EXCEPT TABLE now_there) AS r LIMIT 5;
 	RETURN QUERY
 		SELECT 'revisions do not follow each other: ' || r::text
-		FROM (SELECT n.*, row_number() OVER w AS due, coalesce(lag(n.value) OVER w, 0) AS former
+		FROM (SELECT n.*, row_number() OVER w AS due, coalesce(lag(n.value) OVER w, 0) AS former, lag(n.closed_at) OVER w AS former_at
 			FROM now_there AS n
 			WINDOW w AS (PARTITION BY meter, window_start, window_end, subject, version ORDER BY revision)) AS r
-		WHERE r.revision <> r.due OR coalesce(r.delta, 0) <> coalesce(r.value, 0) - r.former LIMIT 5;
+		WHERE r.revision <> r.due OR coalesce(r.delta, 0) <> coalesce(r.value, 0) - r.former OR r.closed_at < r.former_at LIMIT 5;
 	RETURN QUERY
 		WITH
 		last AS (
