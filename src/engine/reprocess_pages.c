@@ -110,7 +110,8 @@ add_deltas(MeterReprocessChunk *chunk)
 			palloc_extended(reprocess->deltas_size * sizeof(MeterRollupDelta), MCXT_ALLOC_HUGE) :
 			repalloc_huge(reprocess->deltas, reprocess->deltas_size * sizeof(MeterRollupDelta));
 	}
-	memcpy(reprocess->deltas + reprocess->ndeltas, deltas, n * sizeof(MeterRollupDelta));
+	if (n > 0)
+		memcpy(reprocess->deltas + reprocess->ndeltas, deltas, n * sizeof(MeterRollupDelta));
 	reprocess->ndeltas += n;
 	pfree(deltas);
 	MemoryContextSwitchTo(old);

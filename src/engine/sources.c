@@ -36,7 +36,8 @@ pair_hash(const void *key, Size keysize)
 static bool
 same_text(MeterText a, MeterText b)
 {
-	return a.len == b.len && (a.data == NULL) == (b.data == NULL) && memcmp(a.data, b.data, a.len) == 0;
+	return a.len == b.len && (a.data == NULL) == (b.data == NULL) &&
+		(a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
 static int
