@@ -34,7 +34,9 @@ SQL_MODULES = \
 	sql/schema/catalog_views.sql \
 	sql/schema/customers.sql \
 	sql/schema/store.sql \
+	sql/schema/outbox.sql \
 	sql/functions/outbox.sql \
+	sql/functions/relay.sql \
 	sql/functions/organizations.sql \
 	sql/functions/definitions.sql \
 	sql/functions/recount.sql \

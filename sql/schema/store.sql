@@ -438,28 +438,7 @@ BEGIN
 	COMMENT ON COLUMN meter.events.reversed_at IS 'When it was taken back.';
 	COMMENT ON COLUMN meter.events.replacement_seq IS 'Arrival number of the event that took its place.';
 
-	CREATE SEQUENCE IF NOT EXISTS meter.domain_event_seq;
-	COMMENT ON SEQUENCE meter.domain_event_seq IS 'Numbers of domain events.';
-
-	-- One row a message, as Debezium's outbox event router wants it.
-	CREATE TABLE IF NOT EXISTS meter.domain_event_outbox (
-		organization_id uuid NOT NULL,
-		id bigint NOT NULL DEFAULT nextval('meter.domain_event_seq'),
-		aggregate_type text NOT NULL,
-		aggregate_id text NOT NULL,
-		event_type text NOT NULL,
-		payload jsonb NOT NULL,
-		occurred_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-		PRIMARY KEY (organization_id, id)
-	);
-	COMMENT ON TABLE meter.domain_event_outbox IS 'Domain events, each written by the transaction that caused it.';
-	COMMENT ON COLUMN meter.domain_event_outbox.organization_id IS 'The tenant.';
-	COMMENT ON COLUMN meter.domain_event_outbox.id IS 'The domain event''s number.';
-	COMMENT ON COLUMN meter.domain_event_outbox.aggregate_type IS 'What it is about, such as meter.';
-	COMMENT ON COLUMN meter.domain_event_outbox.aggregate_id IS 'Which one.';
-	COMMENT ON COLUMN meter.domain_event_outbox.event_type IS 'What happened, such as version.published.';
-	COMMENT ON COLUMN meter.domain_event_outbox.payload IS 'The particulars.';
-	COMMENT ON COLUMN meter.domain_event_outbox.occurred_at IS 'When it happened.';
+	PERFORM meter.create_outbox();
 END
 $function$;
 COMMENT ON FUNCTION meter.create_store(jsonb) IS 'Makes the tables that hold events, keys, series, rollups, rejected events and domain events. Idempotent and safe in parallel. options: object; distributed (boolean, default false). Errors: 22023 unknown option, 0A000 distributed. Source: standard.';
