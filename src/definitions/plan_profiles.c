@@ -240,7 +240,5 @@ meter_profile_agrees(const MeterProfile *a, const MeterProfile *b)
 	return a->function == b->function && a->recurring == b->recurring &&
 		a->fraction == b->fraction && a->mode == b->mode &&
 		a->approximate == b->approximate &&
-		a->window.size == b->window.size && a->window.count == b->window.count &&
-		a->window.zone == b->window.zone && a->window.week_start == b->window.week_start &&
-		a->window.has_anchor == b->window.has_anchor && a->window.anchor == b->window.anchor;
+		meter_window_same(&a->window, &b->window);
 }

@@ -37,14 +37,6 @@ meter_least_grace(const MeterEntry *meter)
 	return least;
 }
 
-static bool
-same_window(const MeterWindow *a, const MeterWindow *b)
-{
-	return a->size == b->size && a->count == b->count && a->zone == b->zone &&
-		a->has_anchor == b->has_anchor && (!a->has_anchor || a->anchor == b->anchor) &&
-		a->week_start == b->week_start;
-}
-
 /* Is the span cut into billing periods?  See closing_private.h. */
 bool
 meter_span_billing(const MeterLaneSpan *span)
@@ -70,7 +62,7 @@ find_spans(MeterLane *lane)
 			continue;
 		profile = &plan->profiles[number];
 		lane->persists |= meter_profile_history(profile) != METER_HISTORY_NONE;
-		if (last && last->to == plan->effective_from && same_window(&last->window, &profile->window))
+		if (last && last->to == plan->effective_from && meter_window_same(&last->window, &profile->window))
 		{
 			last->to = plan->effective_to;
 			last->last = i;

@@ -98,10 +98,21 @@ meter_calendar_end(MeterCalendar *calendar, const MeterBatch *batch, const Meter
 	return window_at(calendar, t).to;
 }
 
+/* Since when the meter has a version's windows: they go on from the one before
+ * it where they are the same. */
+static TimestampTz
+windows_since(const MeterEntry *meter, int version)
+{
+	while (version > 0 &&
+		   meter->versions[version - 1]->effective_to == meter->versions[version]->effective_from &&
+		   meter_window_same(own_window(meter->versions[version - 1]), own_window(meter->versions[version])))
+		version--;
+	return meter->versions[version]->effective_from;
+}
+
 /*
  * Where a late event is counted by policy next_window: at the start of the
- * meter's earliest window that still takes events, or at the start of the
- * version that it belongs to.
+ * meter's earliest window that still takes events.
  */
 static TimestampTz
 next_placement(const MeterBatch *batch, const MeterContribution *c, MeterText subject)
@@ -117,7 +128,7 @@ next_placement(const MeterBatch *batch, const MeterContribution *c, MeterText su
 		if (open >= plan->effective_to)
 			continue;
 		turn_to(&calendar, batch, own_window(plan), subject);
-		placement = Max(window_at(&calendar, open).from, plan->effective_from);
+		placement = Max(window_at(&calendar, open).from, windows_since(c->meter, v));
 		break;
 	}
 	close_calendar(&calendar);

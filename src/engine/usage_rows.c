@@ -62,6 +62,23 @@ sort_items(Rows *rows)
 	qsort_arg(rows->items, rows->nitems, sizeof(MeterUsageItem *), item_cmp, rows);
 }
 
+/* The version that a row names: of those that make up the segment the last one
+ * that begins before the row ends.  A later one had no part in it, and the
+ * result of a closed window would get another name. */
+static int
+row_version(const MeterUsage *usage, int segment, TimestampTz end)
+{
+	const MeterEntry *meter = usage->request->meter;
+	const MeterPlan *plan = usage->segments[segment].plan;
+
+	for (int i = 0; i < meter->nversions; i++)
+	{
+		if (usage->version_segment[i] == segment && meter->versions[i]->effective_from < end)
+			plan = meter->versions[i];
+	}
+	return plan->version;
+}
+
 /* Emit one row; group -1 where there is none. */
 static void
 emit_row(Rows *rows, int group_number, int segment, TimestampTz start, TimestampTz end,
@@ -71,7 +88,7 @@ emit_row(Rows *rows, int group_number, int segment, TimestampTz start, Timestamp
 	MeterUsageRow row = {.start = start, .end = end, .value = value, .count = count};
 
 	row.dimensions = (MeterText) {"{}", 2};
-	row.version = usage->segments[segment].plan->version;
+	row.version = row_version(usage, segment, end);
 	if (group_number >= 0)
 	{
 		const MeterGroup *group = &usage->groups.groups[group_number];

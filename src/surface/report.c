@@ -12,8 +12,10 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 
 #include "engine/spi.h"
+#include "values/timestamp.h"
 
 #define MAX_IDEMPOTENCY_KEY 255
 
@@ -236,11 +238,30 @@ append_data(StringInfo buf, const Report *report, const MeterPath *path, const M
 	appendStringInfoChar(buf, '}');
 }
 
+/* The version that measures the report, by its time; where there is none, or no
+ * such time, the event is refused whatever stands in it. */
+static const MeterPlan *
+report_plan(const Report *report, const MeterEntry *meter)
+{
+	TimestampTz time = GetCurrentTimestamp();
+	const MeterPlan *plan;
+	MeterError	err;
+
+	if (report->timestamp >= 0)
+	{
+		int			len;
+		const char *text = meter_json_string(report->doc, report->timestamp, &len);
+
+		(void) meter_timestamp_parse(text, len, &time, &err);
+	}
+	plan = meter_entry_version(meter, time);
+	return plan ? plan : meter->versions[meter->nversions - 1];
+}
+
 /* The report as an event. */
 static MeterText
-report_event(const Report *report, const MeterEntry *meter, const char *key)
+report_event(const Report *report, const MeterEntry *meter, const MeterPlan *plan, const char *key)
 {
-	const MeterPlan *plan = meter->versions[meter->nversions - 1];
 	const MeterPath *path = value_path(plan);
 	StringInfoData buf;
 
@@ -295,7 +316,7 @@ keep_result(void *arg, const MeterEvent *event)
 
 /* The place in the report that an event's place was made from. */
 static char *
-report_pointer(const MeterEntry *meter, const char *pointer)
+report_pointer(const MeterPlan *plan, const char *pointer)
 {
 	static const struct
 	{
@@ -305,7 +326,7 @@ report_pointer(const MeterEntry *meter, const char *pointer)
 	{
 		{"/subject", "/customerId"}, {"/time", "/timestamp"}, {"/data", "/metadata"}
 	};
-	const MeterPath *path = meter->versions[meter->nversions - 1]->profiles[0].value_path;
+	const MeterPath *path = plan->profiles[0].value_path;
 
 	if (pointer && path && strcmp(pointer, meter_path_pointer(path, "/data")) == 0)
 		return pstrdup("/value");
@@ -332,6 +353,7 @@ meter_report_usage(PG_FUNCTION_ARGS)
 	Report		report;
 	MeterIngest *ingest;
 	const MeterEntry *meter;
+	const MeterPlan *plan;
 	char	   *text;
 	StringInfoData answer;
 
@@ -351,10 +373,11 @@ meter_report_usage(PG_FUNCTION_ARGS)
 	SPI_connect();
 	ingest = meter_ingest_begin(PG_GETARG_UUID_P(0), keep_result, &result);
 	meter = find_meter(PG_GETARG_UUID_P(0), &report);
-	(void) meter_ingest_add(ingest, report_event(&report, meter, key));
+	plan = report_plan(&report, meter);
+	(void) meter_ingest_add(ingest, report_event(&report, meter, plan, key));
 	meter_ingest_finish(ingest);
 	if (result.error)
-		result.error->pointer = report_pointer(meter, result.error->pointer);
+		result.error->pointer = report_pointer(plan, result.error->pointer);
 
 	/* an error takes the kept rejection back too: the caller has it instead */
 	if (result.status == METER_STATUS_REJECTED)

@@ -283,3 +283,12 @@ meter_window_compile(const MeterJson *doc, int node, MeterWindow *window, MeterE
 	}
 	return true;
 }
+
+/* Do both cut time alike?  See window.h. */
+bool
+meter_window_same(const MeterWindow *a, const MeterWindow *b)
+{
+	return a->size == b->size && a->count == b->count && a->zone == b->zone &&
+		a->has_anchor == b->has_anchor && (!a->has_anchor || a->anchor == b->anchor) &&
+		a->week_start == b->week_start;
+}

@@ -66,4 +66,7 @@ extern pg_tz *meter_window_zone(const char *name, int len);
 extern void meter_window_bounds(const MeterWindow *window, TimestampTz t,
 								TimestampTz *start, TimestampTz *end);
 
+/* Do both cut time alike? */
+extern bool meter_window_same(const MeterWindow *a, const MeterWindow *b);
+
 #endif							/* METER_VALUES_WINDOW_H */

@@ -34,11 +34,7 @@ LANGUAGE sql STABLE AS $$
 	SELECT max(f.seq) FROM follow f
 $$;
 
-/*
- * The one event that has this id, or else this key in the space of a meter.
- * Silent: one that nobody takes notice of, but is in quarantine; taken: there
- * is nothing to correct.
- */
+/* The one event that has this id, or else this key in the space of a meter. */
 CREATE FUNCTION oracle.to_correct(org uuid, type text, key text) RETURNS oracle.sent
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -52,7 +48,7 @@ BEGIN
 	END IF;
 	named := ARRAY(SELECT DISTINCT oracle.newest(org, n) FROM unnest(named) n);
 	SELECT * INTO this FROM oracle.sent s WHERE s.organization_id = org AND s.seq = named[1];
-	IF cardinality(named) <> 1 OR NOT this.stored THEN
+	IF cardinality(named) <> 1 THEN
 		RAISE EXCEPTION 'not one such event';
 	ELSIF EXISTS (SELECT FROM oracle.reversal r WHERE r.organization_id = org AND r.seq = this.seq) THEN
 		RAISE EXCEPTION 'taken back before';
@@ -61,10 +57,12 @@ BEGIN
 END
 $$;
 
+/* Nothing of an event is left to count, to release or to try again. */
 CREATE FUNCTION oracle.take_back(org uuid, this bigint, replacement bigint) RETURNS void
 LANGUAGE sql AS $$
 	SELECT oracle.uncount(org, this);
 	INSERT INTO oracle.reversal VALUES (org, this, replacement);
+	DELETE FROM oracle.rejected r WHERE r.organization_id = org AND r.seq = this AND r.meter IS NOT NULL;
 	UPDATE oracle.quarantined q SET known_to = clock_timestamp()
 	WHERE q.organization_id = org AND q.seq = this AND q.known_to = 'infinity';
 $$;
@@ -76,37 +74,45 @@ $$;
 
 /*
  * The event with other data, at the time it had, by the rules of today for that
- * time.  Silent: lateness; taken: it came in time when it came, so each meter
- * counts it where it counted it before.
+ * time.  Silent: lateness; taken: that was judged when it came, so each meter
+ * counts it where it counted it before, or does not, or has it in quarantine.
  */
 CREATE FUNCTION oracle.amend_event(org uuid, type text, key text, reason text, data jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
 	old oracle.sent := oracle.to_correct(org, type, key);
-	this bigint;
+	late text[] := ARRAY(SELECT r.meter FROM oracle.rejected r
+						 WHERE r.organization_id = org AND r.seq = old.seq AND r.reason IN ('LATE', 'TOO_OLD', 'TOO_FUTURE'));
+	quarantined text[] := ARRAY(SELECT q.meter FROM oracle.quarantined q
+								WHERE q.organization_id = org AND q.seq = old.seq AND q.known_to = 'infinity');
+	s oracle.sent;
 	m oracle.meter;
 	x oracle.measured;
 	counted int := 0;
 	refused int := 0;
 BEGIN
+	IF NOT old.stored THEN
+		RAISE EXCEPTION 'in quarantine, and counted by nobody';
+	END IF;
 	INSERT INTO oracle.sent (organization_id, type, source, id, subject, event_time, time_given, data, aim, came_after, came_before)
-	VALUES (org, old.type, old.source, old.id, old.subject, old.event_time, old.time_given, data, old.aim, old.came_after, old.came_before) RETURNING seq INTO this;
-	PERFORM oracle.take_back(org, old.seq, this);
+	VALUES (org, old.type, old.source, old.id, old.subject, old.event_time, old.time_given, data, old.aim, old.came_after, old.came_before) RETURNING * INTO s;
+	PERFORM oracle.take_back(org, old.seq, s.seq);
 	FOR m IN SELECT v.* FROM oracle.listening(org, old.type, old.aim) l, oracle.version_at(org, l, old.event_time) v LOOP
 		x := oracle.measure(m.definition, old.subject, data, old.event_time);
 		IF x.outcome = 'counted' AND x.dedup_key IS NULL AND old.id IS NULL THEN
 			x.outcome := 'rejected';
-		ELSIF x.outcome = 'counted' AND NOT oracle.claim(org, m.key, x.dedup_key, this) THEN
+		ELSIF x.outcome = 'counted' AND m.key = ANY (late) THEN
 			x.outcome := 'rejected';
+			x.reason := 'LATE';
+		ELSIF x.outcome = 'counted' AND NOT oracle.claim(org, m.key, x.dedup_key, s.seq) THEN
+			x.outcome := 'rejected';
+			x.reason := 'conflict';
+		ELSIF x.outcome = 'counted' AND m.key = ANY (quarantined) THEN
+			x.outcome := 'quarantined';
 		END IF;
-		IF x.outcome = 'counted' THEN
-			PERFORM oracle.count(org, this, m, x, oracle.place_of(org, old.seq, m.key, old.event_time));
-			counted := counted + 1;
-		ELSIF x.outcome = 'rejected' THEN
-			INSERT INTO oracle.rejected (organization_id, event_id, meter, reason, event, seq, came_after, came_before)
-			VALUES (org, old.id, m.key, x.reason, to_jsonb(old), this, old.came_after, old.came_before);
-			refused := refused + 1;
-		END IF;
+		PERFORM oracle.settle(org, s, m, x, oracle.place_of(org, old.seq, m.key, old.event_time));
+		counted := counted + (x.outcome IN ('counted', 'quarantined'))::int;
+		refused := refused + (x.outcome = 'rejected')::int;
 	END LOOP;
 	IF refused > 0 AND counted = 0 THEN
 		RAISE EXCEPTION 'refused';
@@ -155,9 +161,12 @@ BEGIN
 		SELECT max(c.version) INTO present FROM oracle.counted c
 		WHERE c.organization_id = org AND c.seq = s.seq AND c.meter = $2 AND c.known_to = 'infinity';
 		CONTINUE WHEN m.version = present
-			OR open_only AND oracle.finalized(org, (oracle.version_numbered(org, meter, coalesce(present, m.version))).definition, NULL, place);
+			OR open_only AND oracle.finalized(org, (oracle.version_numbered(org, meter, coalesce(present, m.version))).definition, place);
 		x := oracle.measure(m.definition, s.subject, s.data, s.event_time);
-		IF x.outcome = 'counted' AND present IS NULL THEN
+		IF x.outcome = 'counted' AND x.dedup_key IS NULL AND s.id IS NULL THEN
+			x.outcome := 'rejected';
+			x.reason := 'no id';
+		ELSIF x.outcome = 'counted' AND present IS NULL THEN
 			judged := oracle.place(org, m.definition, s.event_time, s.came_after, s.came_before);
 			x.outcome := CASE judged.status WHEN 'rejected' THEN 'rejected' WHEN 'late_quarantined' THEN 'quarantined' ELSE 'counted' END;
 			x.reason := judged.code;
@@ -174,7 +183,14 @@ LANGUAGE plpgsql AS $$
 DECLARE
 	known boolean := EXISTS (SELECT FROM oracle.rejected r WHERE r.organization_id = org AND r.seq = s.seq AND r.meter = m.key);
 BEGIN
-	IF x.outcome = 'counted' AND oracle.claim(org, m.key, x.dedup_key, s.seq) THEN
+	IF x.outcome = 'counted' AND NOT oracle.claim(org, m.key, x.dedup_key, s.seq) THEN
+		x.outcome := CASE WHEN EXISTS (SELECT FROM oracle.meter_key k
+			WHERE k.organization_id = org AND k.meter = m.key AND k.key = x.dedup_key
+			  AND (k.subject, k.data, k.given_time) IS NOT DISTINCT FROM (s.subject, s.data, CASE WHEN s.time_given THEN s.event_time END))
+			THEN 'duplicate' ELSE 'rejected' END;
+		x.reason := 'conflict';
+	END IF;
+	IF x.outcome = 'counted' THEN
 		PERFORM oracle.count(org, s.seq, m, x, place);
 		DELETE FROM oracle.rejected r WHERE r.organization_id = org AND r.seq = s.seq AND r.meter = m.key;
 	ELSIF x.outcome = 'rejected' AND NOT known THEN

@@ -3,9 +3,10 @@
  *		Late events, and those too far from now.
  */
 
-/* Until when windows are finalized, and since when that is known. */
+/* Until when the windows of a meter are finalized. */
 CREATE TABLE oracle.horizon (
 	organization_id uuid NOT NULL,
+	meter text NOT NULL,
 	horizon timestamptz NOT NULL
 );
 
@@ -27,17 +28,17 @@ LANGUAGE sql IMMUTABLE AS $$
 	FROM (SELECT coalesce(nullif(def -> 'late_event_policy', 'null'), '{}')) x(p)
 $$;
 
-/* When the window of t is not waited for any longer; a profile may have one of its own. */
-CREATE FUNCTION oracle.closes_at(def jsonb, p jsonb, t timestamptz) RETURNS timestamptz
+/* When the window of t is not waited for any longer. */
+CREATE FUNCTION oracle.closes_at(def jsonb, t timestamptz) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
-	SELECT oracle.window_end(t, oracle.window_of(def, p)) + (oracle.policy(def)).grace
+	SELECT oracle.window_end(t, oracle.window_of(def, NULL)) + (oracle.policy(def)).grace
 $$;
 
 /* Is the window of t finalized? */
-CREATE FUNCTION oracle.finalized(org uuid, def jsonb, p jsonb, t timestamptz) RETURNS boolean
+CREATE FUNCTION oracle.finalized(org uuid, def jsonb, t timestamptz) RETURNS boolean
 LANGUAGE sql STABLE AS $$
 	SELECT EXISTS (SELECT FROM oracle.horizon h
-				   WHERE h.organization_id = org AND oracle.closes_at(def, p, t) <= h.horizon)
+				   WHERE h.organization_id = org AND h.meter = def ->> 'key' AND oracle.closes_at(def, t) <= h.horizon)
 $$;
 
 /* The start of the window that holds t: the first instant after which no other window ends. */
@@ -59,6 +60,26 @@ END
 $$;
 
 /*
+ * The start of a meter's earliest window that takes events at some time: of the
+ * first version that has one by its own grace.  Windows go on from one version
+ * to the next where they are the same, else the next one's begin with it.
+ */
+CREATE FUNCTION oracle.next_place(org uuid, meter text, came timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+	WITH range AS (
+		SELECT r.effective_from AS f, r.effective_to AS t, oracle.window_of(m.definition, NULL) AS w, (oracle.policy(m.definition)).grace
+		FROM oracle.version_range r, oracle.version_numbered(org, r.meter, r.version) m
+		WHERE r.organization_id = org AND r.meter = $2 AND r.known_to = 'infinity'
+	), begins AS (
+		SELECT *, (lag(w) OVER (ORDER BY f) = w) IS NOT TRUE AS other FROM range
+	), run AS (
+		SELECT *, max(f) FILTER (WHERE other) OVER (ORDER BY f) AS since FROM begins
+	)
+	SELECT greatest(oracle.window_start(greatest(came - grace, f), w), since)
+	FROM run WHERE greatest(came - grace, f) < t ORDER BY f LIMIT 1
+$$;
+
+/*
  * What a version makes of an event's time, and of when it came: a status, where
  * it is counted, and the code of a refusal.
  */
@@ -75,7 +96,7 @@ BEGIN
 	ELSIF p.max_age IS NOT NULL AND oracle.passed(t + p.max_age + interval '1 microsecond', came_after, came_before) THEN
 		status := 'rejected';
 		code := 'TOO_OLD';
-	ELSIF NOT oracle.passed(oracle.closes_at(def, NULL, t), came_after, came_before) THEN
+	ELSIF NOT oracle.passed(oracle.closes_at(def, t), came_after, came_before) THEN
 		status := 'accepted';
 	ELSIF p.mode = 'reject' THEN
 		status := 'rejected';
@@ -84,11 +105,13 @@ BEGIN
 		status := 'late_quarantined';
 	ELSIF p.mode = 'next_window' THEN
 		status := 'late_next_window';
-		place := oracle.window_start(came_before - p.grace, oracle.window_of(def, NULL));
+		place := oracle.next_place(org, def ->> 'key', came_before);
 		/* did the clock enter that window just then? */
-		PERFORM oracle.passed(place + p.grace, came_after, came_before);
+		IF oracle.next_place(org, def ->> 'key', came_after) <> place THEN
+			PERFORM set_config('oracle.crossed', place::text, false);
+		END IF;
 	ELSE
-		status := CASE WHEN oracle.finalized(org, def, NULL, t) THEN 'late_revised' ELSE 'accepted' END;
+		status := CASE WHEN oracle.finalized(org, def, t) THEN 'late_revised' ELSE 'accepted' END;
 	END IF;
 END
 $$;

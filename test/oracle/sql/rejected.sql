@@ -22,7 +22,8 @@ BEGIN
 		SELECT * INTO s FROM oracle.sent e WHERE e.organization_id = org AND e.seq = q.seq;
 		m := oracle.version_at(org, q.meter, s.event_time);
 		x := oracle.measure(m.definition, s.subject, s.data, s.event_time);
-		CONTINUE WHEN x.outcome = 'rejected' OR x.outcome = 'counted' AND NOT oracle.claim(org, m.key, x.dedup_key, s.seq);
+		CONTINUE WHEN x.outcome = 'rejected' OR x.outcome = 'counted' AND x.dedup_key IS NULL AND s.id IS NULL
+			OR x.outcome = 'counted' AND NOT oracle.claim(org, m.key, x.dedup_key, s.seq);
 		IF x.outcome = 'counted' THEN
 			PERFORM oracle.count(org, s.seq, m, x, s.event_time);
 		END IF;
@@ -52,6 +53,11 @@ BEGIN
 		IF x.outcome = 'rejected' OR x.outcome = 'counted' AND x.dedup_key IS NULL AND s.id IS NULL THEN
 			RETURN;
 		ELSIF x.outcome = 'counted' THEN
+			p := oracle.place(r.organization_id, m.definition, s.event_time, r.came_after, r.came_before);
+			IF p.status = 'rejected' THEN
+				UPDATE oracle.rejected y SET reason = p.code WHERE y.organization_id = r.organization_id AND y.no = r.no;
+				RETURN;
+			END IF;
 			SELECT * INTO used FROM oracle.meter_key k WHERE k.organization_id = r.organization_id AND k.meter = m.key AND k.key = x.dedup_key;
 			IF FOUND AND oracle.newest(r.organization_id, used.seq) <> s.seq THEN
 				IF (used.subject, used.data, used.given_time) IS DISTINCT FROM (s.subject, s.data, CASE WHEN s.time_given THEN s.event_time END) THEN
@@ -62,11 +68,6 @@ BEGIN
 			END IF;
 		END IF;
 		IF x.outcome = 'counted' THEN
-			p := oracle.place(r.organization_id, m.definition, s.event_time, r.came_after, r.came_before);
-			IF p.status = 'rejected' THEN
-				UPDATE oracle.rejected y SET reason = p.code WHERE y.organization_id = r.organization_id AND y.no = r.no;
-				RETURN;
-			END IF;
 			PERFORM oracle.claim(r.organization_id, m.key, x.dedup_key, s.seq);
 			IF p.status = 'late_quarantined' THEN
 				INSERT INTO oracle.quarantined (organization_id, seq, meter) VALUES (r.organization_id, s.seq, m.key);

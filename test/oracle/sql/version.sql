@@ -79,6 +79,7 @@ BEGIN
 	ELSIF NOT at_once AND oracle.passed(e) AND NOT reprocess THEN
 		RAISE EXCEPTION 'in the past';
 	END IF;
+	PERFORM oracle.note_cut(org, meter, r.version, version, e);
 	PERFORM oracle.drop_range(r);
 	PERFORM oracle.put_range(org, meter, r.version, r.effective_from, e);
 	PERFORM oracle.put_range(org, meter, version, e, r.effective_to);
@@ -194,12 +195,19 @@ LANGUAGE sql IMMUTABLE AS $$
 	SELECT jsonb_build_array(oracle.level_kind(def, p), p #> '{function_options,percentile}', oracle.window_of(def, p))::text
 $$;
 
+/* Silent: what was known of a meter before it was there; taken: what was known first. */
+CREATE FUNCTION oracle.since_known(org uuid, meter text, as_of timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+	SELECT CASE WHEN as_of IS NOT NULL THEN greatest(as_of, min(r.known_from)) END
+	FROM oracle.version_range r WHERE r.organization_id = org AND r.meter = oracle.key_of(org, $2)
+$$;
+
 /* The window of a profile, as the last of the versions that have it says. */
 CREATE FUNCTION oracle.asked_window(org uuid, meter text, profile text, as_of timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
 	SELECT oracle.window_of(o.definition, p)
 	FROM oracle.version_range r, oracle.version_numbered(org, r.meter, r.version) o, oracle.profiles(o.definition) p
-	WHERE r.organization_id = org AND r.meter = oracle.key_of(org, $2) AND oracle.known(r.known_from, r.known_to, as_of)
+	WHERE r.organization_id = org AND r.meter = oracle.key_of(org, $2) AND oracle.known(r.known_from, r.known_to, oracle.since_known(org, $2, as_of))
 	  AND p ->> 'profile' = coalesce($3, '')
 	ORDER BY r.effective_from DESC LIMIT 1
 $$;
@@ -216,7 +224,7 @@ LANGUAGE sql STABLE AS $$
 	WITH range AS (
 		SELECT r.effective_from AS f, r.effective_to AS t, r.version, p, oracle.kind(o.definition, p) AS kind, oracle.level_kind(o.definition, p) AS level
 		FROM oracle.version_range r, oracle.version_numbered(org, r.meter, r.version) o, oracle.profiles(o.definition) p
-		WHERE r.organization_id = org AND r.meter = oracle.key_of(org, $2) AND oracle.known(r.known_from, r.known_to, as_of)
+		WHERE r.organization_id = org AND r.meter = oracle.key_of(org, $2) AND oracle.known(r.known_from, r.known_to, oracle.since_known(org, $2, as_of))
 		  AND p ->> 'profile' = coalesce($3, '')
 	), begins AS (
 		SELECT *, (lag(t) OVER o = f AND lag(kind) OVER o = kind) IS NOT TRUE AS other_kind,

@@ -18,6 +18,7 @@ package Oracle::Features;
 #
 #	kinds($s)			kinds of steps, as often as they should come
 #	make_KIND($s)		a step of this kind
+#	last_steps($s)		steps that end a history
 #	play_KIND($player, $scenario, $step)	and how it is played
 #	compare($player, $scenario)	what is compared when a history is over
 

@@ -52,6 +52,9 @@ sub make_meter {
 	my $def = $self->SUPER::make_meter($key, $type);
 	$def->{window} = $self->make_window if $rng->chance(70);
 	delete $def->{window} if $rng->chance(10);
+
+	# what persists has a result in every window there is
+	$def->{window}{size} = '"hour"' if $def->{window} && $def->{window}{size} eq '"minute"' && Oracle::Scenario::encode($def) =~ /"weighted_sum"|"recurring":true/;
 	return $def;
 }
 
@@ -98,6 +101,7 @@ sub make_steps {
 		push @steps, { kind => 'wait', until => shift @moments } if @moments && $rng->chance(50);
 	}
 	push @steps, map { { kind => 'meter', meter => $_ } } @late;
+	push @steps, Oracle::Features::hook('last_steps', $self);
 	$self->{steps} = \@steps;
 	return;
 }

@@ -13,6 +13,7 @@ sub play {
 	my ($self, $scenario) = @_;
 	my $dbh = $self->{dbh};
 	$self->{instants} = [];
+	$self->{scenario} = $scenario;
 	$dbh->do(q{SELECT set_config('oracle.crossed', '', false)});
 	my $difference = $self->SUPER::play($scenario);
 	my ($crossed) = $dbh->selectrow_array('SELECT oracle.crossed()');
@@ -133,7 +134,19 @@ sub compare_rejected {
 		q{SELECT DISTINCT event_id, CASE reason WHEN 'conflict' THEN reason ELSE 'rejected' END FROM oracle.rejected WHERE organization_id = $1
 		  UNION SELECT s.id, 'quarantined' FROM oracle.quarantined q JOIN oracle.sent s USING (organization_id, seq)
 		  WHERE q.organization_id = $1 AND q.known_to = 'infinity'}, $self->{organization});
-	$_->($self) for grep { !$self->{difference} } Oracle::Features::all('compare');
+	for my $compare (Oracle::Features::all('compare')) {
+		$compare->($self, $self->{scenario}) unless $self->{difference};
+	}
+	return;
+}
+
+# In a transaction, between steps too.
+sub compare {
+	my ($self, @arguments) = @_;
+	my $alone = $self->{dbh}{AutoCommit};
+	$self->{dbh}->begin_work if $alone;
+	$self->SUPER::compare(@arguments);
+	$self->{dbh}->commit if $alone;
 	return;
 }
 
