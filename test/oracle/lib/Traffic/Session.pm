@@ -11,6 +11,7 @@ use strict;
 use warnings;
 use DBI;
 use Oracle::Random;
+use Traffic::World;
 
 my $organization = $Traffic::World::organization;
 
