@@ -1,11 +1,12 @@
 -- The outbox's other side: relays claim domain events, deliver them and say so.
 --
--- The order within an aggregate is that of the numbers.  Writers number events
--- while they hold what serializes them (a meter's row, the lock of a window or
--- a threshold), so this is the order in which they commit.  An event is handed
--- out when no earlier one of its aggregate is left but those that the same call
--- hands out: one that another relay has, or that waits for its next attempt,
--- holds back those behind it.  A dead one does not.
+-- The order within an aggregate is that of the numbers.  Writers whose events
+-- depend on each other number them while they hold the lock that serializes
+-- them (on a meter, a window, a threshold), so that is also the order in which
+-- they commit; others may commit in any order, and are handed out as they do.
+-- An event is handed out when no earlier one of its aggregate is left but those
+-- that the same call hands out: one that another relay has, or that waits for
+-- its next attempt, holds back those behind it.  A dead one does not.
 --
 -- A claim looks through what is due in the order in which it became due, by an
 -- index that holds only what is not delivered.  Of each aggregate that it meets
