@@ -10,13 +10,12 @@
  *
  * Events are taken some hundred at a time, so memory is bounded.  Each belongs
  * to one transaction (store_retry.c); what another one has is passed over.  The
- * rollups' lock keeps events from being counted anew meanwhile: what that has
- * counted is looked for, and not counted twice.
+ * rollups' lock keeps events from being counted anew meanwhile, which resolves
+ * the rejections of what it counts, as taking an event back resolves all of it.
  */
 #include "engine/replay.h"
 
 #include "miscadmin.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -41,15 +40,7 @@ typedef struct Replay
 	MeterRejectionState *named; /* in order of their numbers */
 	bool	   *answered;		/* ... that were tried */
 	int64		done;			/* the first rejection of the last event */
-	HTAB	   *hours;			/* Hour by its number */
 } Replay;
-
-/* Was anything of an hour counted anew? */
-typedef struct Hour
-{
-	int64		number;
-	bool		recounted;
-} Hour;
 
 static int
 int64_cmp(const void *pa, const void *pb)
@@ -111,63 +102,21 @@ rejecting_meter(const Replay *replay, const MeterRejection *rejection)
 	return meter && memcmp(&meter->id, &rejection->meter_id, UUID_LEN) == 0 ? meter : NULL;
 }
 
-/* Was the event counted for the meter since, by counting it anew?  Hardly any is:
- * hours are remembered, since there are far fewer than events. */
-static bool
-recounted(Replay *replay, const MeterRejection *rejection, const MeterEntry *meter)
+/* Settle a rejection whose meter cannot try it. */
+static void
+settle_unheard(Replay *replay, const MeterRejection *rejection)
 {
-	int64		number = meter_hour_of(rejection->time);
-	int32	   *versions;
-	Hour	   *hour;
-	bool		found;
-
-	if (!rejection->stored)
-		return false;
-	hour = hash_search(replay->hours, &number, HASH_ENTER, &found);
-	if (!found)
-		hour->recounted = meter_event_hour_recounted(&replay->request->organization, number);
-	if (!hour->recounted)
-		return false;
-	versions = palloc(meter->nversions * sizeof(int32));
-	for (int v = 0; v < meter->nversions; v++)
-		versions[v] = meter->versions[v]->version_id;
-	return meter_event_recounted(&replay->request->organization, rejection->time, rejection->seq,
-								 versions, meter->nversions);
-}
-
-/* Settle a rejection that needs no trying; true where it did not. */
-static bool
-settle_at_once(Replay *replay, const MeterRejection *rejection, const MeterEntry *meter)
-{
-	MeterRejectionResult result = {.rejection_id = rejection->rejection_id};
-	const char *status = "rejected";
 	MeterError	err;
-	bool		say = true;
+	MeterRejectionResult result;
 
-	if (rejection->reversed)
-	{
-		meter_error_set(&err, "VOIDED", "the event was taken back");
-		result.resolved = true;
-	}
-	else if (meter == NULL || meter->archived)
-	{
-		meter_error_set(&err, "NOT_LISTENING", "the meter does not listen to the event now");
-		result.status = rejection->quarantined ? "quarantined" : "rejected";
-		result.code = err.code;
-		result.message = err.message;
-	}
-	else if (recounted(replay, rejection, meter))
-	{
-		status = "duplicate";
-		say = false;
-		result.resolved = true;
-	}
-	else
-		return false;
-	meter_rejection_settle(&replay->request->organization, GetCurrentTimestamp(),
-						   replay->resolution, &result, 1);
-	answer(replay, rejection->rejection_id, status, say ? &err : NULL);
-	return true;
+	meter_error_set(&err, "NOT_LISTENING", "the meter does not listen to the event now");
+	result = (MeterRejectionResult) {
+		.rejection_id = rejection->rejection_id, .code = err.code, .message = err.message,
+			.status = rejection->quarantined ? "quarantined" : "rejected"
+	};
+	meter_rejection_settle(&replay->request->organization, GetCurrentTimestamp(), replay->resolution,
+						   &result, 1);
+	answer(replay, rejection->rejection_id, "rejected", &err);
 }
 
 /* What is tried of an event's open rejections; false where nothing is. */
@@ -200,8 +149,11 @@ plan_attempt(Replay *replay, MeterRejection *rejections, int n, Attempt *attempt
 		if (!chosen(replay, &rejections[i]))
 			continue;
 		meter = rejecting_meter(replay, &rejections[i]);
-		if (settle_at_once(replay, &rejections[i], meter))
+		if (meter == NULL || meter->archived)
+		{
+			settle_unheard(replay, &rejections[i]);
 			continue;
+		}
 		attempt->retry.meters[attempt->retry.nmeters++] = meter;
 		attempt->rejections[attempt->n++] = rejections[i];
 	}
@@ -416,7 +368,7 @@ answer_rest(Replay *replay)
 		else if (state->resolved)
 		{
 			status = "resolved";
-			meter_error_set(&err, "RESOLVED", "it was released or counted before");
+			meter_error_set(&err, "RESOLVED", "it was counted or taken back before");
 		}
 		else
 		{
@@ -465,9 +417,6 @@ meter_replay(const MeterReplayRequest *request, MeterReplayEmit emit, void *arg)
 	int			n;
 
 	meter_lock_rollups_shared(&request->organization);
-	replay.hours = hash_create("meter replay hours", 64,
-							   &(HASHCTL) {.keysize = sizeof(int64), .entrysize = sizeof(Hour), .hcxt = CurrentMemoryContext},
-							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	begin(&replay);
 	old = MemoryContextSwitchTo(context);
 	while ((n = next_events(&replay, &firsts)) > 0)

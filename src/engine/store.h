@@ -386,7 +386,6 @@ typedef struct MeterRejection
 	int64		seq;			/* the event's where it keeps its keys, else 0 */
 	bool		stored;			/* is the event in the store, */
 	TimestampTz time;			/* ... and where */
-	bool		reversed;		/* it was taken back */
 	MeterText	payload;
 } MeterRejection;
 
@@ -438,12 +437,6 @@ extern void meter_rejection_settle(const pg_uuid_t *organization, TimestampTz no
 /* Events that are in the store now, by their first rejections. */
 extern void meter_rejection_stored(const pg_uuid_t *organization, const int64 *firsts,
 								   const TimestampTz *times, int n);
-
-/* Was anything of an hour counted anew?  And the event, whose row is stored at
- * time, by one of these versions? */
-extern bool meter_event_hour_recounted(const pg_uuid_t *organization, int64 hour);
-extern bool meter_event_recounted(const pg_uuid_t *organization, TimestampTz time, int64 seq,
-								  const int32 *version_ids, int n);
 
 /* What one meter made of an event that it did not count. */
 typedef struct MeterReversedRejection

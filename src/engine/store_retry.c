@@ -10,12 +10,9 @@
 #include "engine/store.h"
 
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "engine/event_page.h"
 #include "engine/spi.h"
 
 static Datum
@@ -118,7 +115,7 @@ meter_rejection_next(const pg_uuid_t *organization, bool quarantined, const pg_u
 static void
 read_rejection(uint64 row, MeterRejection *out)
 {
-	MeterText	payload = meter_spi_get_text(row, 9);
+	MeterText	payload = meter_spi_get_text(row, 8);
 	Datum		value;
 	bool		isnull;
 
@@ -136,8 +133,6 @@ read_rejection(uint64 row, MeterRejection *out)
 	value = meter_spi_value(row, 7, &isnull);
 	out->stored = !isnull;
 	out->time = isnull ? 0 : DatumGetTimestampTz(value);
-	(void) meter_spi_value(row, 8, &isnull);
-	out->reversed = !isnull;
 	out->payload = (MeterText) {pnstrdup(payload.data, payload.len), payload.len};
 }
 
@@ -148,7 +143,6 @@ meter_rejection_lock(const pg_uuid_t *organization, const int64 *firsts, int n, 
 	static MeterStatement statement = {
 		/* what locks is no part of the join, so this is the order it happens in */
 		"SELECT r.rejection_id, f.rejection_id, r.status, r.received_at, r.meter_id, r.seq, f.\"time\","
-		" (SELECT true FROM meter.event_reversal AS v WHERE v.organization_id = $1 AND v.seq = r.seq LIMIT 1),"
 		" r.payload"
 		" FROM pg_catalog.unnest($2) AS u(id),"
 		" LATERAL (SELECT * FROM meter.rejected_event AS f"
@@ -249,90 +243,4 @@ meter_rejection_stored(const pg_uuid_t *organization, const int64 *firsts, const
 	values[1] = int64_array(firsts, n);
 	values[2] = meter_spi_array(datums, NULL, n, TIMESTAMPTZOID);
 	meter_spi_execute(&statement, values, NULL, false);
-}
-
-/* Is one of the versions in an int[]'s text? */
-static bool
-any_version(MeterText versions, const int32 *version_ids, int n)
-{
-	const char *p = versions.data;
-	const char *end = versions.data + versions.len;
-
-	while (p < end)
-	{
-		int32		id = 0;
-		bool		digits = false;
-
-		for (; p < end && *p >= '0' && *p <= '9'; p++, digits = true)
-			id = id * 10 + (*p - '0');
-		for (int i = 0; digits && i < n; i++)
-		{
-			if (version_ids[i] == id)
-				return true;
-		}
-		p++;
-	}
-	return false;
-}
-
-/* Was anything of an hour counted anew? */
-bool
-meter_event_hour_recounted(const pg_uuid_t *organization, int64 hour)
-{
-	static MeterStatement statement = {
-		"SELECT FROM meter.event AS e"
-		" WHERE e.organization_id = $1 AND e.\"time\" >= $2 AND e.\"time\" < $3 AND e.revision > 0 LIMIT 1",
-		3, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
-	};
-	Datum		values[3];
-
-	values[0] = UUIDPGetDatum(organization);
-	values[1] = TimestampTzGetDatum(hour * METER_HOUR);
-	values[2] = TimestampTzGetDatum((hour + 1) * METER_HOUR);
-	meter_spi_execute(&statement, values, NULL, false);
-	SPI_freetuptable(SPI_tuptable);
-	return SPI_processed > 0;
-}
-
-/* Was an event counted anew by one of these versions?  See store.h. */
-bool
-meter_event_recounted(const pg_uuid_t *organization, TimestampTz time, int64 seq,
-					  const int32 *version_ids, int n)
-{
-	static MeterStatement statement = {
-		"SELECT e.events FROM meter.event AS e"
-		" WHERE e.organization_id = $1 AND e.\"time\" >= $2 AND e.\"time\" <= $3"
-		" AND e.revision > 0 AND e.replaced_at IS NULL",
-		3, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
-	};
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter recounted event",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	Datum		values[3];
-	Portal		portal;
-	uint64		rows;
-	bool		found = false;
-
-	values[0] = UUIDPGetDatum(organization);
-	values[1] = TimestampTzGetDatum(meter_hour_of(time) * METER_HOUR);
-	values[2] = TimestampTzGetDatum(time);
-	portal = meter_spi_open(&statement, values, NULL, false);
-	do
-	{
-		CHECK_FOR_INTERRUPTS();
-		rows = meter_spi_fetch(portal, 20);
-		for (uint64 row = 0; row < rows && !found; row++)
-		{
-			MeterEventCursor cursor = {.rest = meter_spi_get_text(row, 1)};
-			MeterEventRow event;
-
-			while (!found && meter_event_page_next(&cursor, &event))
-				found = event.seq == seq && any_version(event.versions, version_ids, n);
-		}
-		SPI_freetuptable(SPI_tuptable);
-	} while (rows > 0 && !found);
-	SPI_cursor_close(portal);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
-	return found;
 }

@@ -148,9 +148,9 @@ SELECT * FROM pg_temp.open('whole');
 
 -- nothing is left to count of an event that was taken back
 SELECT * FROM pg_temp.send(pg_temp.event('beside', 'taken back', '3 hours'));
-INSERT INTO meter.event_reversal (organization_id, seq, "time", type, kind, reversed_at, reversed_by, recount)
-	SELECT organization_id, seq, counted_at, type, 'void', now(), 'me', '{}' FROM meter.events WHERE organization_id = :org AND id = 'taken back';
-SELECT r.status, r.code FROM meter.release_quarantine(:org, meter => 'beside-keep') AS r;
+SELECT id, meter, status FROM pg_temp.open('beside');
+SELECT meter.void_event(:org, 'beside', 'taken back', 'A mistake.') IS NOT NULL AS voided;
+SELECT id, meter, status FROM pg_temp.open('beside');
 SELECT r.status, r.code FROM meter.release_quarantine(:org, meter => 'beside-keep') AS r;
 -- a meter that is archived does not listen any more; its events stay in quarantine
 SELECT pg_temp.make('gone', 'gone', '{"late_event_policy": {"mode": "quarantine"}}');
