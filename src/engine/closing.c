@@ -43,6 +43,7 @@ typedef struct Candidate
 	pg_uuid_t	organization;
 	char	   *id;
 	TimestampTz horizon;
+	TimestampTz archived_at;	/* or DT_NOEND */
 	bool		queued;
 } Candidate;
 
@@ -58,7 +59,7 @@ static int
 list_meters(const pg_uuid_t *organization, Candidate **list)
 {
 	static MeterStatement statement = {
-		"SELECT m.organization_id, m.id::text, coalesce(h.horizon, '-infinity'),"
+		"SELECT m.organization_id, m.id::text, coalesce(h.horizon, '-infinity'), coalesce(m.archived_at, 'infinity'),"
 		" EXISTS (SELECT FROM meter.revision_queue AS q"
 		" WHERE q.organization_id = m.organization_id AND q.meter_id = m.id)"
 		" FROM meter.meter AS m"
@@ -79,10 +80,37 @@ list_meters(const pg_uuid_t *organization, Candidate **list)
 			.organization = *DatumGetUUIDP(meter_spi_value(i, 1, &isnull)),
 				.id = TextDatumGetCString(meter_spi_value(i, 2, &isnull)),
 				.horizon = DatumGetTimestampTz(meter_spi_value(i, 3, &isnull)),
-				.queued = DatumGetBool(meter_spi_value(i, 4, &isnull))
+				.archived_at = DatumGetTimestampTz(meter_spi_value(i, 4, &isnull)),
+				.queued = DatumGetBool(meter_spi_value(i, 5, &isnull))
 		};
 	SPI_freetuptable(SPI_tuptable);
 	return n;
+}
+
+/*
+ * How far windows of the meter may be closed: when it was archived, its values
+ * would persist for ever; the last windows are those that hold that moment.
+ */
+static TimestampTz
+may_close(const Closer *closer, const Candidate *candidate, const MeterLane *lanes, int nlanes)
+{
+	TimestampTz upto = meter_holders_horizon(&closer->holders, &candidate->organization);
+	TimestampTz last = DT_NOBEGIN;
+
+	if (TIMESTAMP_IS_NOEND(candidate->archived_at))
+		return upto;
+	for (int l = 0; l < nlanes; l++)
+	{
+		MeterPiece	piece;
+
+		if (!meter_lane_piece(&lanes[l], (MeterText) {NULL, 0}, candidate->archived_at, &piece))
+			continue;
+		/* a subscription's may be longer */
+		if (meter_span_billing(&lanes[l].spans[piece.span]))
+			return upto;
+		last = Max(last, piece.due);
+	}
+	return Min(upto, last);
 }
 
 /* Is a window of the meter due? */
@@ -171,11 +199,11 @@ close_step(MeterClosing *closing, const MeterLane *lanes, int nlanes, TimestampT
 
 /* Close the windows of a meter that are due, as far as the call may go. */
 static void
-close_meter(Closer *closer, MeterClosing *closing, const MeterEntry *meter)
+close_meter(Closer *closer, MeterClosing *closing, const Candidate *candidate, const MeterEntry *meter)
 {
 	MeterLane  *lanes;
 	int			nlanes = meter_lanes_list(&closing->organization, meter, &lanes);
-	TimestampTz upto = meter_holders_horizon(&closer->holders, &closing->organization);
+	TimestampTz upto = may_close(closer, candidate, lanes, nlanes);
 	TimestampTz horizon;
 	TimestampTz at;
 	MeterSeriesExtent extent;
@@ -226,7 +254,7 @@ visit_meter(Closer *closer, MeterClosing *closing, const Candidate *candidate)
 		return;
 	nlanes = meter_lanes_list(organization, meter, &lanes);
 	if (!candidate->queued &&
-		!is_due(lanes, nlanes, candidate->horizon, meter_holders_horizon(&closer->holders, organization)))
+		!is_due(lanes, nlanes, candidate->horizon, may_close(closer, candidate, lanes, nlanes)))
 		return;
 	if (!meter_lock_closer_try(organization, meter->meter_no))
 		return;
@@ -240,7 +268,7 @@ visit_meter(Closer *closer, MeterClosing *closing, const Candidate *candidate)
 	if (candidate->queued)
 		meter_queue_work(closing, meter, closer->left);
 	if (closing->written < closer->left)
-		close_meter(closer, closing, meter);
+		close_meter(closer, closing, candidate, meter);
 }
 
 /* May a meter fail without failing the call? */

@@ -149,6 +149,16 @@ find_event(const MeterCorrection *correction, const MeterListeners *listeners, T
 		check_shown(correction, listeners, stored);
 }
 
+/* What revisions of closed windows give as their reason. */
+static const char *
+revision_reason(const MeterCorrection *correction)
+{
+	const char *kind = correction->amend ? "amend" : "void";
+
+	return correction->reason.data == NULL ? kind :
+		psprintf("%s: %.*s", kind, correction->reason.len, correction->reason.data);
+}
+
 /* Correct an event; see correct.h. */
 void
 meter_correct(const MeterCorrection *correction, MeterCorrected *corrected)
@@ -174,6 +184,12 @@ meter_correct(const MeterCorrection *correction, MeterCorrected *corrected)
 		corrected->replacement_seq = reversing.replacement_seq = meter_event_next_seq();
 
 	n = reverse_rows(&counting, &stored, &reversals);
+	/* what rollups cannot give back is read from the events around it */
+	for (int i = 0; i < n; i++)
+	{
+		if (reversals[i].nrecount > 0)
+			meter_event_require_kept((MeterInterval) {reversals[i].time, reversals[i].time + 1});
+	}
 	if (!meter_reversal_append(organization, &reversing, reversals, n))
 		meter_correct_reversed(correction);
 	if (correction->amend)
@@ -184,5 +200,5 @@ meter_correct(const MeterCorrection *correction, MeterCorrected *corrected)
 		write_event(organization, &replacement, now);
 	}
 	meter_counting_merge(&counting);
-	meter_closing_touch(organization, correction->amend ? "amend" : "void", counting.touches, counting.ntouches);
+	meter_closing_touch(organization, revision_reason(correction), counting.touches, counting.ntouches);
 }

@@ -117,6 +117,25 @@ SELECT * FROM pg_temp.results('billed');
 SELECT pg_temp.send('bill', 'ada', '2025-02-15T00:00:00Z', '{"n": 1}'), pg_temp.send('bill', 'bob', '2025-02-15T00:00:00Z', '{"n": 1}');
 SELECT * FROM pg_temp.results('billed') WHERE reason IS NOT NULL;
 
+-- what is taken back, or put in its place, makes revisions; a window may end up empty
+SELECT pg_temp.meter_of('taken', 'take', '{"window": {"size": "day"}, "profiles": [
+	{"code": "most", "aggregation_method": "max", "aggregation_property": "n", "aggregation_time_window": "day"}]}');
+SELECT count(*) FROM org, meter.ingest(id, '[{"id": "t1", "source": "s", "type": "take", "subject": "ada", "time": "2025-02-01T06:00:00Z", "data": {"n": 8}},
+	{"id": "t2", "source": "s", "type": "take", "subject": "ada", "time": "2025-02-02T06:00:00Z", "data": {"n": 4}},
+	{"id": "t3", "source": "s", "type": "take", "subject": "ada", "time": "2025-02-02T07:00:00Z", "data": {"n": 5}}]');
+SELECT meter.close_windows(id) FROM org;
+SELECT meter.void_event(id, 'take', 't1', 'twice') IS NOT NULL FROM org;
+SELECT meter.amend_event(id, 'take', 't3', 'wrong', '{"n": 1}') IS NOT NULL FROM org;
+SELECT * FROM pg_temp.results('taken');
+
+-- what is archived has no windows behind that, also where values would persist
+SELECT pg_temp.meter_of('done', 'do', '{"function": "weighted_sum", "function_options": {"mode": "gauge"}, "window": {"size": "day"}}');
+SELECT pg_temp.send('do', 'ada', '2025-02-01T06:00:00Z', '{"n": 8}');
+SELECT meter.archive_meter(id, 'done', 'test') IS NOT NULL FROM org;
+UPDATE meter.meter SET archived_at = '2025-02-02T10:00:00Z' FROM org WHERE organization_id = org.id AND key = 'done';
+SELECT meter.close_windows(id), meter.close_windows(id) FROM org;
+SELECT * FROM pg_temp.results('done');
+
 -- what is not over stays open, and a profile's window may be over before the definition's
 SELECT pg_temp.meter_of('open', 'now', '{"window": {"size": "year", "count": 1000}, "profiles": [
 	{"code": "daily", "aggregation_method": "sum", "aggregation_property": "n", "aggregation_time_window": "day"}]}');

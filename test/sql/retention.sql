@@ -84,6 +84,10 @@ SELECT status FROM org, meter.ingest(id, '{"id": "late", "source": "s", "type": 
 SELECT m.key, r.window_start, r.revision > 1 AS revised, r.value, r.delta FROM org JOIN meter.window_results AS r ON r.organization_id = org.id
 	JOIN meter.meter AS m ON m.id = r.meter_id WHERE r.reason IS NOT NULL AND m.key <> 'gauge' ORDER BY m.key, r.window_start;
 SELECT meter.close_windows(id) > 0 AS gauge FROM org;
+-- it cannot be taken back: a maximum would have to be read from the events
+BEGIN;
+SELECT meter.void_event(id, 'call', 'late', 'test') FROM org;
+ROLLBACK;
 -- counting anew leaves alone what it cannot see
 CREATE TEMP TABLE behind AS SELECT * FROM pg_temp.answers() AS answer;
 SELECT id FROM org \gset
