@@ -17,7 +17,7 @@ CREATE FUNCTION oracle.note_cut(org uuid, meter text, former int, version int, e
 LANGUAGE sql AS $$
 	INSERT INTO oracle.cut_meter
 	SELECT org, $2
-	FROM oracle.version_numbered(org, $2, former) f, oracle.version_numbered(org, $2, version) v
+	FROM oracle.version_numbered(org, $2, $3) f, oracle.version_numbered(org, $2, $4) v
 	WHERE EXISTS (SELECT FROM oracle.horizon h WHERE h.organization_id = org AND h.meter = $2 AND e < h.horizon)
 	  AND EXISTS (SELECT FROM oracle.profiles(f.definition) p FULL JOIN oracle.profiles(v.definition) q ON p ->> 'profile' = q ->> 'profile'
 				  WHERE oracle.window_of(f.definition, p) IS DISTINCT FROM oracle.window_of(v.definition, q) OR p IS NULL OR q IS NULL
