@@ -764,9 +764,12 @@ LANGUAGE sql STABLE AS $$
 		SELECT s.ws, s.piece_start, s.piece_end, s.version, e.c, e.currency, e.group_subject, e.group_dimensions, true
 		FROM stray s JOIN counted e ON e.version = s.version AND e.event_time < s.we AND e.event_time >= s.ws
 		UNION ALL
-		/* what persists from before */
+		/* what persists from before, also what a version counted behind its end, in
+		   the quarter of an hour in which that is: no level vanishes */
 		SELECT s.ws, s.piece_start, s.piece_end, s.version, e.c, e.currency, e.group_subject, e.group_dimensions, false
-		FROM piece s JOIN counted e ON e.level = s.level AND e.event_time < s.piece_start AND e.event_time >= s.since
+		FROM piece s JOIN counted e ON e.level = s.level AND e.event_time >= s.since
+			AND (e.event_time < s.piece_start OR e.event_time < s.piece_end AND e.kind <> s.kind
+				AND date_bin('15 minutes', e.event_time, '2000-01-01Z') < s.piece_start)
 		WHERE oracle.persists(s.p)
 	), answer AS (
 		SELECT s.piece_start AS window_start, s.piece_end AS window_end, s.version,
