@@ -54,6 +54,29 @@ SELECT origin, destinations, destinations_sql AS "in SQL", equal
 INSERT INTO demo.comparison
 SELECT 'unique destinations per origin', count(*), count(*) FILTER (WHERE NOT equal) FROM demo.destinations;
 
+\echo Month end: the windows are closed, each with a result that never changes in place. March, the five largest:
+SELECT meter.close_windows() AS results \gset
+SELECT subject AS customer, meter_key AS meter, value, event_count AS events, revision
+  FROM meter.window_results
+ WHERE meter_key = 'miles' AND window_start = '2001-03-01Z' ORDER BY value DESC, subject LIMIT 5;
+INSERT INTO demo.comparison
+SELECT 'results of closed windows', count(*), count(*) FILTER (WHERE r.value IS DISTINCT FROM p.miles)
+  FROM (SELECT * FROM meter.window_results WHERE meter_key = 'miles') AS r
+  FULL JOIN (SELECT date_trunc('month', departed, 'UTC') AS window_start, origin AS subject, sum(distance) AS miles
+               FROM demo.flight GROUP BY 1, 2) AS p USING (window_start, subject);
+
+\echo A flight is taken back later: the closed month gets a revision, and the invoice of before stays reproducible:
+SELECT subject AS customer, clock_timestamp() AS invoiced FROM meter.window_results
+ WHERE meter_key = 'miles' AND window_start = '2001-03-01Z' ORDER BY value DESC, subject LIMIT 1 \gset
+SELECT meter.void_event(:'org', 'flight.departed', document ->> 'id', 'the flight was cancelled')
+  FROM demo.event WHERE document ->> 'subject' = :'customer' AND document ->> 'time' >= '2001-03' ORDER BY n LIMIT 1 \g /dev/null
+SELECT subject AS customer, revision, value, delta, event_count AS events, reason
+  FROM meter.window_results
+ WHERE meter_key = 'miles' AND window_start = '2001-03-01Z' AND subject = :'customer' ORDER BY revision;
+SELECT n.value AS "usage now", i.value AS "as of the invoice"
+  FROM meter.usage(:'org', 'miles', '2001-03-01Z', '2001-04-01Z', subject => :'customer') AS n,
+       meter.usage(:'org', 'miles', '2001-03-01Z', '2001-04-01Z', subject => :'customer', as_of => :'invoiced') AS i;
+
 \echo Metered and in plain SQL:
 SELECT figure, rows_compared AS "rows compared", rows_differing AS "differing" FROM demo.comparison;
 SELECT bool_or(rows_differing > 0 OR rows_compared = 0) AS differ FROM demo.comparison \gset
