@@ -54,6 +54,55 @@ END
 $function$;
 COMMENT ON FUNCTION meter.publishing_instant(timestamptz, boolean) IS 'The instant at which a version published now takes effect: effective_at; the clock where that is null or the transaction''s now(). To be asked when no ingestion is in flight. recount: whether it may be in the past. Errors: 22023. Source: internal.';
 
+-- The windows of a definition, its own and each profile's, and the grace.
+CREATE FUNCTION meter.definition_windows(definition jsonb) RETURNS TABLE (profile text, "window" jsonb, grace interval)
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT w.profile, w."window", COALESCE((definition #>> '{late_event_policy,grace}')::interval, '1 hour')
+	FROM (SELECT '' AS profile, definition -> 'window' AS "window"
+		UNION ALL
+		SELECT p.profile ->> 'code', CASE pg_catalog.jsonb_typeof(p.profile -> 'aggregation_time_window')
+			WHEN 'string' THEN (definition -> 'window')
+				|| pg_catalog.jsonb_build_object('size', p.profile -> 'aggregation_time_window', 'count', 1)
+			WHEN 'object' THEN p.profile -> 'aggregation_time_window'
+			ELSE definition -> 'window' END
+		FROM pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof(definition -> 'profiles') = 'array'
+			THEN definition -> 'profiles' ELSE '[]' END) AS p (profile)) AS w;
+END;
+COMMENT ON FUNCTION meter.definition_windows(jsonb) IS 'The windows of a complete definition: of each profile (an empty text for its own) the window and the grace. Source: internal.';
+
+CREATE FUNCTION meter.refuse_closing_twice(head meter.meter, former jsonb, definition jsonb, boundary timestamptz, until timestamptz) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+#variable_conflict use_column
+DECLARE
+	closed timestamptz;
+BEGIN
+	IF to_regclass('meter.window_horizon') IS NULL THEN
+		RETURN;
+	END IF;
+	-- What the former version closed stays as it is.  A window of the new one that
+	-- holds such a time and is still open would close it once more.
+	SELECT least(c.closed, refuse_closing_twice.until) INTO closed
+	FROM meter.window_horizon AS h, meter.definition_windows(refuse_closing_twice.former) AS f
+		JOIN meter.definition_windows(refuse_closing_twice.definition) AS d ON d.profile = f.profile,
+		LATERAL (SELECT (meter.window_bounds(f."window", h.horizon - f.grace)).window_start AS closed) AS c
+	WHERE h.organization_id = head.organization_id AND h.meter_id = head.id
+		AND 'billing_period' NOT IN (f."window" ->> 'size', d."window" ->> 'size')
+		AND refuse_closing_twice.boundary < c.closed
+		AND (meter.window_bounds(d."window", least(c.closed, refuse_closing_twice.until) - interval '1 microsecond')).window_end
+			+ d.grace > h.horizon
+	LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'an open window of this version of meter "%" would hold times before % that are closed', head.key, closed
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'WINDOWS_CLOSED at /effective_at.',
+				HINT = format('Let it be effective from %s or later.', closed);
+	END IF;
+END
+$function$;
+COMMENT ON FUNCTION meter.refuse_closing_twice(meter.meter, jsonb, jsonb, timestamptz, timestamptz) IS 'A version published for the past must not have an open window that holds times which the former one closed: they would be in two results. former, definition: the two complete definitions; boundary, until: the times that change hands. Errors: 55000. Source: internal.';
+
 CREATE FUNCTION meter.put_in_force(head meter.meter, version int, boundary timestamptz, recount boolean) RETURNS meter.meter_version
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -78,6 +127,10 @@ BEGIN
 		SELECT coalesce(min(v.effective_from), 'infinity') INTO until FROM meter.meter_version AS v
 			WHERE v.organization_id = head.organization_id AND v.meter_id = head.id;
 	END IF;
+	IF holder.definition IS NOT NULL THEN
+		PERFORM meter.refuse_closing_twice(head, holder.definition, v.definition, boundary, until) FROM meter.meter_version AS v
+			WHERE v.organization_id = head.organization_id AND v.meter_id = head.id AND v.version = put_in_force.version;
+	END IF;
 	UPDATE meter.meter_version AS v SET effective_to = boundary, known_from = at
 		WHERE v.organization_id = head.organization_id AND v.meter_id = head.id AND v.version = holder.version;
 	UPDATE meter.meter_version AS v SET status = 'published', published_at = at, known_from = at,
@@ -93,7 +146,7 @@ BEGIN
 	RETURN written;
 END
 $function$;
-COMMENT ON FUNCTION meter.put_in_force(meter.meter, int, timestamptz, boolean) IS 'Publishes a draft: it takes over the times from boundary on of the version that held them, up to where that ended. recount: count again the events that have these times already. Result: the version. Errors: 23505 another version begins at that instant. Source: internal.';
+COMMENT ON FUNCTION meter.put_in_force(meter.meter, int, timestamptz, boolean) IS 'Publishes a draft: it takes over the times from boundary on of the version that held them, up to where that ended. recount: count again the events that have these times already. Result: the version. Errors: 23505 another version begins at that instant, 55000 it would close again what is closed. Source: internal.';
 
 CREATE FUNCTION meter.find_version(head meter.meter, version int) RETURNS meter.meter_version
 	LANGUAGE plpgsql STABLE
@@ -139,7 +192,7 @@ BEGIN
 	RETURN meter.meter_document(head, written);
 END
 $function$;
-COMMENT ON FUNCTION meter.publish_meter_version(uuid, text, int, timestamptz, boolean) IS 'Publishes a draft. meter: key or id; version: its number; effective_at: the first event time it measures, default at once; it takes over what the version in force at that time had from then on; reprocess: true allows a time in the past, the events since then are counted again as far as their windows are open. Result: the meter document with the definition of that version. Errors: 22023 a time in the past without reprocess, or infinity, 0A000 an approximate unique_count without the extension hll, 23505 another version begins at that instant, 42704 no such meter or version, 55000 published or archived already, or the meter is archived. Source: seed 000 (ADR-0006 edit-as-publish).';
+COMMENT ON FUNCTION meter.publish_meter_version(uuid, text, int, timestamptz, boolean) IS 'Publishes a draft. meter: key or id; version: its number; effective_at: the first event time it measures, default at once; it takes over what the version in force at that time had from then on; reprocess: true allows a time in the past, the events since then are counted again as far as their windows are open. Result: the meter document with the definition of that version. Errors: 22023 a time in the past without reprocess, or infinity, 0A000 an approximate unique_count without the extension hll, 23505 another version begins at that instant, 42704 no such meter or version, 55000 published or archived already, or the meter is archived, or an open window of it would hold times that are closed. Source: seed 000 (ADR-0006 edit-as-publish).';
 
 CREATE FUNCTION meter.check_reason(reason text) RETURNS void
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE

@@ -236,6 +236,31 @@ SELECT o.event_type, o.aggregate_type, o.payload ->> 'meter_key' AS meter, o.pay
 	o.payload ->> 'reason' AS reason, o.aggregate_id = o.payload ->> 'meter_id' AS by_meter, o.payload ->> 'actor' = session_user AS mine
 FROM meter.domain_event_outbox AS o WHERE o.organization_id = :org AND o.payload ->> 'meter_key' <> 'plan' ORDER BY o.id;
 SELECT bool_and(occurred_at BETWEEN now() - interval '1 hour' AND now()) AS occurred FROM meter.domain_event_outbox WHERE organization_id = :org;
+--
+-- No version may open a window that holds what another one closed
+--
+CREATE FUNCTION pg_temp.backdate(key text, patch jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	detail text;
+BEGIN
+	PERFORM meter.update_meter('00000000-0000-0000-0000-00000000ca70', key,
+		jsonb_build_object('effective_at', date_trunc('day', now(), 'UTC') - interval '10 days' + interval '1 hour', 'reprocess', true) || patch);
+	RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN concat_ws(' | ', SQLSTATE, detail);
+END
+$$;
+SELECT pg_temp.attempt($$create_meter('{"key": "shut", "metric_key": "shut", "function": "count", "window": {"size": "day"},
+	"profiles": [{"code": "long", "aggregation_method": "count", "aggregation_time_window": {"size": "year", "count": 100}}]}')$$);
+SELECT pg_temp.send('shut', now() - interval '5 days', 5);
+SELECT meter.close_windows(:org) > 0 AS closed;
+-- longer windows, or more grace: what is closed would be in one that is open
+SELECT pg_temp.backdate('shut', '{"window": {"size": "year", "count": 100}}'), pg_temp.backdate('shut', '{"late_event_policy": {"grace": "20 days"}}'),
+	pg_temp.backdate('shut', '{"profiles": [{"code": "long", "aggregation_method": "count"}], "window": {"size": "year", "count": 100}}');
+-- the same windows, shorter ones, and times that nobody closed
+SELECT pg_temp.backdate('shut', '{"name": "Same"}'), pg_temp.backdate('shut', '{"window": {"size": "hour"}, "effective_at": "2020-01-01T00:00:00Z"}'),
+	pg_temp.attempt($$update_meter('shut', '{"window": {"size": "year", "count": 100}}')$$) LIKE 'version 4, active%' AS at_once;
 REVOKE ALL ON SCHEMA meter FROM meter_test_author;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA meter FROM meter_test_author;
 DROP ROLE meter_test_author;

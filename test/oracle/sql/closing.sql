@@ -24,6 +24,20 @@ LANGUAGE sql AS $$
 					 OR (oracle.policy(f.definition)).grace <> (oracle.policy(v.definition)).grace)
 $$;
 
+/*
+ * Would a window that the version opens hold a time that the former one closed?
+ * The last of these is as good as any.
+ */
+CREATE FUNCTION oracle.closes_twice(org uuid, meter text, former int, version int, e timestamptz, until timestamptz) RETURNS boolean
+LANGUAGE sql AS $$
+	SELECT EXISTS (
+		SELECT FROM oracle.horizon h, oracle.version_numbered(org, $2, $3) f, oracle.version_numbered(org, $2, $4) v,
+			 LATERAL (SELECT p, q FROM oracle.profiles(f.definition) p JOIN oracle.profiles(v.definition) q ON p ->> 'profile' = q ->> 'profile') x,
+			 LATERAL oracle.window_start(h.horizon - (oracle.policy(f.definition)).grace, oracle.window_of(f.definition, x.p)) closed
+		WHERE h.organization_id = org AND h.meter = $2 AND e < closed
+		  AND oracle.window_end(least(closed, until) - interval '1 microsecond', oracle.window_of(v.definition, x.q)) + (oracle.policy(v.definition)).grace > h.horizon)
+$$;
+
 /* Windows that end, with their grace, until now are final. */
 CREATE FUNCTION oracle.close_windows(org uuid) RETURNS void
 LANGUAGE plpgsql AS $$

@@ -79,6 +79,9 @@ BEGIN
 	ELSIF NOT at_once AND oracle.passed(e) AND NOT reprocess THEN
 		RAISE EXCEPTION 'in the past';
 	END IF;
+	IF oracle.closes_twice(org, meter, r.version, version, e, r.effective_to) THEN
+		RAISE EXCEPTION 'would close twice';
+	END IF;
 	PERFORM oracle.note_cut(org, meter, r.version, version, e);
 	PERFORM oracle.drop_range(r);
 	PERFORM oracle.put_range(org, meter, r.version, r.effective_from, e);
