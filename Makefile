@@ -31,8 +31,9 @@ SQL_MODULES = \
 	sql/functions/filter.sql \
 	sql/functions/json_schema.sql \
 	sql/schema/catalog.sql \
-	sql/schema/catalog_views.sql \
 	sql/schema/customers.sql \
+	sql/schema/bindings.sql \
+	sql/schema/catalog_views.sql \
 	sql/schema/store.sql \
 	sql/schema/outbox.sql \
 	sql/functions/outbox.sql \
@@ -44,6 +45,8 @@ SQL_MODULES = \
 	sql/functions/retirement.sql \
 	sql/functions/customers.sql \
 	sql/functions/subscriptions.sql \
+	sql/functions/bindings.sql \
+	sql/functions/balances.sql \
 	sql/functions/engine.sql \
 	sql/functions/inbox.sql \
 	sql/functions/rejected.sql \

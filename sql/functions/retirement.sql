@@ -11,6 +11,7 @@ DECLARE
 	shown meter.meter_version;
 BEGIN
 	PERFORM meter.check_reason(reason);
+	PERFORM meter.check_unused(head);
 	UPDATE meter.meter AS m SET status = 'archived', archived_at = clock_timestamp(), updated_at = clock_timestamp(),
 			archived_reason = archive_meter.reason
 		WHERE m.organization_id = head.organization_id AND m.id = head.id
@@ -20,7 +21,7 @@ BEGIN
 	RETURN meter.meter_document(head, shown);
 END
 $function$;
-COMMENT ON FUNCTION meter.archive_meter(uuid, text, text) IS 'Archives a meter: it counts no more events and cannot be changed; its usage and versions can be read for ever. meter: key or id; reason: 1 to 1000 characters. Result: the meter document. Errors: 22023 no reason, 42704 no such meter, 55000 archived already. Source: seeds 000, 002 (archived meters).';
+COMMENT ON FUNCTION meter.archive_meter(uuid, text, text) IS 'Archives a meter: it counts no more events and cannot be changed; its usage and versions can be read for ever. meter: key or id; reason: 1 to 1000 characters. Result: the meter document. Errors: 22023 no reason, 42704 no such meter, 55000 archived already, 55006 bound to products, with the list. Source: seeds 000, 002 (archived meters).';
 
 CREATE FUNCTION meter.events_counted(head meter.meter) RETURNS text
 	LANGUAGE plpgsql STABLE
@@ -61,7 +62,7 @@ CREATE FUNCTION meter.meter_uses(head meter.meter) RETURNS text[]
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-	RETURN array_remove(ARRAY[meter.events_counted(head)], NULL);
+	RETURN array_remove(meter.used_by(head.organization_id, head.id) || meter.events_counted(head), NULL);
 END
 $function$;
 COMMENT ON FUNCTION meter.meter_uses(meter.meter) IS 'What uses a meter, in words. Source: internal.';
@@ -91,4 +92,4 @@ BEGIN
 	PERFORM meter.emit_meter_event(head, 'meter.deleted');
 END
 $function$;
-COMMENT ON FUNCTION meter.delete_meter(uuid, text) IS 'Deletes a meter that nothing uses, with its versions. meter: key or id. Errors: 25001 not in a read committed transaction, 42704 no such meter, 55006 in use, with what uses it: events that it counted. Source: seeds 001, 003 (DELETE).';
+COMMENT ON FUNCTION meter.delete_meter(uuid, text) IS 'Deletes a meter that nothing uses, with its versions. meter: key or id. Errors: 25001 not in a read committed transaction, 42704 no such meter, 55006 in use, with what uses it: events that it counted, bindings. Source: seeds 001, 003 (DELETE).';

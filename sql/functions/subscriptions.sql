@@ -24,16 +24,20 @@ AS $function$
 #variable_conflict use_column
 DECLARE
 	org uuid := create_product.organization_id;
+	fields jsonb := coalesce(nullif(definition -> 'custom_fields', 'null'), '{}');
 	created meter.product;
 BEGIN
 	PERFORM meter.require_organization(org);
-	PERFORM meter.check_members('product', definition, '{id,code,name}');
+	PERFORM meter.check_members('product', definition, '{id,code,name,custom_fields}');
 	IF meter.text_member('product', definition, 'name', 200) IS NULL THEN
 		PERFORM meter.refuse_member('product', 'MISSING_KEY', 'name', 'a product needs a name');
 	END IF;
-	INSERT INTO meter.product (organization_id, id, code, name)
+	IF jsonb_typeof(fields) <> 'object' OR EXISTS (SELECT FROM jsonb_each(fields) AS f WHERE jsonb_typeof(f.value) NOT IN ('string', 'number')) THEN
+		PERFORM meter.refuse_member('product', 'INVALID_TYPE', 'custom_fields', 'custom_fields: expected an object of strings and numbers');
+	END IF;
+	INSERT INTO meter.product (organization_id, id, code, name, custom_fields)
 		VALUES (org, coalesce(meter.uuid_member('product', definition, 'id'), gen_random_uuid()),
-			meter.text_member('product', definition, 'code', 200), definition ->> 'name')
+			meter.text_member('product', definition, 'code', 200), definition ->> 'name', fields)
 		ON CONFLICT DO NOTHING
 		RETURNING * INTO created;
 	IF NOT FOUND THEN
@@ -43,7 +47,7 @@ BEGIN
 	RETURN to_jsonb(created);
 END
 $function$;
-COMMENT ON FUNCTION meter.create_product(uuid, jsonb) IS 'Creates a product. definition: object of name (1 to 200 characters), id (UUID, default a new one) and code (1 to 200 characters, unique in the organization). Result: the product document. Errors: 22023 with the JSON pointer of what is wrong, 23505 the id or code is taken, 42704 no such organization. Source: seed 002 (subscriptions with their products).';
+COMMENT ON FUNCTION meter.create_product(uuid, jsonb) IS 'Creates a product. definition: object of name (1 to 200 characters), id (UUID, default a new one), code (1 to 200 characters, unique in the organization) and custom_fields (object of strings and numbers, which do not change any more: bindings may take included quantities from them). Result: the product document. Errors: 22023 with the JSON pointer of what is wrong, 23505 the id or code is taken, 42704 no such organization. Source: seed 002 (subscriptions with their products).';
 
 CREATE FUNCTION meter.find_product(organization_id uuid, product text) RETURNS uuid
 	LANGUAGE plpgsql STABLE

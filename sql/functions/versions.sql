@@ -245,6 +245,7 @@ DECLARE
 	status text := meter.version_status(held.status, held.effective_from, held.effective_to);
 BEGIN
 	PERFORM meter.check_reason(reason);
+	PERFORM meter.check_unused(head, held.version);
 	IF status = 'archived' THEN
 		RAISE EXCEPTION 'version % of meter "%" is archived already', held.version, head.key
 			USING ERRCODE = 'object_not_in_prerequisite_state';
@@ -264,4 +265,4 @@ BEGIN
 	RETURN meter.meter_document(head, held);
 END
 $function$;
-COMMENT ON FUNCTION meter.archive_meter_version(uuid, text, int, text) IS 'Archives a version: a draft is discarded; one that is scheduled is withdrawn, and the one before it stays in force; one that is superseded still measures late events of its time. meter: key or id; version: its number; reason: 1 to 1000 characters. Result: the meter document with the definition of that version. Errors: 22023 no reason, 42704 no such meter or version, 55000 it is in force, archived already, or the first of its meter and scheduled, or the meter is archived. Source: seed 000 (archived_reason).';
+COMMENT ON FUNCTION meter.archive_meter_version(uuid, text, int, text) IS 'Archives a version: a draft is discarded; one that is scheduled is withdrawn, and the one before it stays in force; one that is superseded still measures late events of its time. meter: key or id; version: its number; reason: 1 to 1000 characters. Result: the meter document with the definition of that version. Errors: 22023 no reason, 42704 no such meter or version, 55000 it is in force, archived already, or the first of its meter and scheduled, or the meter is archived, 55006 bindings are pinned to it, with the list. Source: seed 000 (archived_reason).';

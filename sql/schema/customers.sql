@@ -47,6 +47,7 @@ CREATE TABLE meter.product (
 	id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
 	code text COLLATE "C",
 	name text NOT NULL CHECK (pg_catalog.length(name) BETWEEN 1 AND 200),
+	custom_fields jsonb NOT NULL DEFAULT '{}' CHECK (pg_catalog.jsonb_typeof(custom_fields) = 'object'),
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	PRIMARY KEY (organization_id, id),
 	UNIQUE (organization_id, code)
@@ -56,6 +57,7 @@ COMMENT ON COLUMN meter.product.organization_id IS 'The tenant.';
 COMMENT ON COLUMN meter.product.id IS 'The product.';
 COMMENT ON COLUMN meter.product.code IS 'The name it is called by, unique in the organization; may be missing.';
 COMMENT ON COLUMN meter.product.name IS 'Display name, 1 to 200 characters.';
+COMMENT ON COLUMN meter.product.custom_fields IS 'Strings and numbers of the plan: bindings may take included quantities from them.';
 COMMENT ON COLUMN meter.product.created_at IS 'When the product was created.';
 
 CREATE TABLE meter.subscription (
@@ -129,13 +131,14 @@ COMMENT ON COLUMN meter.customers.created_at IS 'When the customer was created.'
 COMMENT ON COLUMN meter.customers.updated_at IS 'When the customer last changed.';
 
 CREATE VIEW meter.products WITH (security_invoker = true) AS
-	SELECT organization_id, id, code, name, created_at
+	SELECT organization_id, id, code, name, custom_fields, created_at
 	FROM meter.product;
 COMMENT ON VIEW meter.products IS 'Products.';
 COMMENT ON COLUMN meter.products.organization_id IS 'The tenant.';
 COMMENT ON COLUMN meter.products.id IS 'The product.';
 COMMENT ON COLUMN meter.products.code IS 'The name it is called by.';
 COMMENT ON COLUMN meter.products.name IS 'Display name.';
+COMMENT ON COLUMN meter.products.custom_fields IS 'Strings and numbers of the plan.';
 COMMENT ON COLUMN meter.products.created_at IS 'When the product was created.';
 
 CREATE VIEW meter.subscriptions WITH (security_invoker = true) AS
