@@ -33,7 +33,7 @@ COMMENT ON FUNCTION meter.find_subscription(uuid, text) IS 'The subscription of 
 CREATE FUNCTION meter.subscription_periods(subscription meter.subscription, up_to timestamptz, whole boolean,
 		OUT window_start timestamptz, OUT window_end timestamptz, OUT period_start timestamptz, OUT period_end timestamptz)
 	RETURNS SETOF record
-	LANGUAGE plpgsql STABLE
+	LANGUAGE plpgsql STABLE ROWS 12
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
@@ -91,7 +91,7 @@ COMMENT ON FUNCTION meter.granted(meter.binding_terms, uuid, jsonb) IS 'What a w
 
 CREATE FUNCTION meter.period_usage(subscription meter.subscription, terms meter.binding_terms, period_start timestamptz, period_end timestamptz, dimensions jsonb)
 	RETURNS TABLE (currency text, version int, value numeric)
-	LANGUAGE plpgsql STABLE
+	LANGUAGE plpgsql STABLE ROWS 1
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 #variable_conflict use_column
@@ -140,13 +140,12 @@ COMMENT ON FUNCTION meter.spend(numeric[], int[], numeric) IS 'Takes a quantity 
 
 CREATE FUNCTION meter.account(binding meter.binding, subscription meter.subscription, at timestamptz, dimensions jsonb, only_currency text)
 	RETURNS TABLE (currency text, version int, quantity numeric, included numeric, rolled_over numeric, remaining numeric, overage numeric)
-	LANGUAGE plpgsql STABLE
+	LANGUAGE plpgsql STABLE ROWS 1
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 #variable_conflict use_variable
 DECLARE
 	period record;
-	segment record;
 	terms meter.binding_terms;
 	ordinal int := 0;
 	amounts numeric[] := '{}';
@@ -155,7 +154,9 @@ DECLARE
 	carried numeric;
 	excess numeric;
 	own numeric;
-	total numeric;
+	spent numeric;
+	versions int[];
+	quantities numeric[];
 	is_last boolean;
 BEGIN
 	FOR period IN
@@ -180,32 +181,28 @@ BEGIN
 		carried := coalesce((SELECT sum(a) FROM unnest(amounts) AS a), 0);
 		SELECT s.amounts, s.expiries INTO amounts, expiries FROM meter.spend(amounts, expiries, carried - terms.rollover_cap) AS s;
 		carried := least(carried, terms.rollover_cap);
-		total := 0;
 		-- Versions that do not agree are rows of their own; what there is goes to
 		-- the earlier ones first, and the last has what is left.
-		FOR segment IN
-			SELECT u.version, greatest(u.value, 0) AS spent, u.value AS quantity, row_number() OVER () = count(*) OVER () AS is_last
-			FROM (
-				SELECT u.version, coalesce(u.value, 0) AS value FROM meter.period_usage(subscription, terms, period.period_start, period.period_end, dimensions) AS u
-					WHERE u.currency IS NOT DISTINCT FROM only_currency
-				UNION ALL
-				SELECT terms.version, 0 WHERE NOT EXISTS (
-					SELECT FROM meter.period_usage(subscription, terms, period.period_start, period.period_end, dimensions) AS u
-					WHERE u.currency IS NOT DISTINCT FROM only_currency)) AS u
-		LOOP
-			SELECT s.amounts, s.expiries, s.quantity INTO amounts, expiries, excess FROM meter.spend(amounts, expiries, segment.spent) AS s;
+		SELECT coalesce(array_agg(u.version), ARRAY[terms.version]), coalesce(array_agg(coalesce(u.value, 0)), '{0}')
+			INTO versions, quantities
+			FROM meter.period_usage(subscription, terms, period.period_start, period.period_end, dimensions) AS u
+			WHERE u.currency IS NOT DISTINCT FROM only_currency;
+		FOR i IN 1 .. cardinality(versions) LOOP
+			is_last := i = cardinality(versions);
+			spent := greatest(quantities[i], 0);
+			SELECT s.amounts, s.expiries, s.quantity INTO amounts, expiries, excess FROM meter.spend(amounts, expiries, spent) AS s;
 			own := least(excess, granted);
 			granted := granted - own;
 			excess := excess - own;
 			IF period.is_asked THEN
 				currency := only_currency;
-				version := segment.version;
-				quantity := segment.quantity;
-				overage := excess;
-				remaining := CASE WHEN segment.is_last THEN granted + coalesce((SELECT sum(a) FROM unnest(amounts) AS a), 0) ELSE 0 END;
-				included := own + CASE WHEN segment.is_last THEN granted ELSE 0 END;
-				rolled_over := CASE WHEN segment.is_last THEN carried - total ELSE segment.spent - excess - own END;
-				total := total + rolled_over;
+				version := versions[i];
+				quantity := quantities[i];
+				overage := trim_scale(excess);
+				remaining := trim_scale(CASE WHEN is_last THEN granted + coalesce((SELECT sum(a) FROM unnest(amounts) AS a), 0) ELSE 0 END);
+				included := trim_scale(own + CASE WHEN is_last THEN granted ELSE 0 END);
+				rolled_over := trim_scale(CASE WHEN is_last THEN carried ELSE spent - excess - own END);
+				carried := carried - rolled_over;
 				RETURN NEXT;
 			END IF;
 		END LOOP;
@@ -221,7 +218,7 @@ COMMENT ON FUNCTION meter.account(meter.binding, meter.subscription, timestamptz
 CREATE FUNCTION meter.subscription_accounts(subscription meter.subscription, at timestamptz, only_meter uuid DEFAULT NULL)
 	RETURNS TABLE (binding_id uuid, product_id uuid, meter_id uuid, role text, pricing_var_name text, period_start timestamptz, period_end timestamptz,
 		dimensions jsonb, currency text, version int, quantity numeric, included numeric, rolled_over numeric, remaining numeric, overage numeric)
-	LANGUAGE plpgsql STABLE
+	LANGUAGE plpgsql STABLE ROWS 10
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 #variable_conflict use_column
@@ -242,13 +239,16 @@ BEGIN
 			AND (only_meter IS NULL OR b.meter_id = only_meter)
 		CROSS JOIN LATERAL meter.terms_at(b.organization_id, b.id, period.period_end) AS t
 		CROSS JOIN LATERAL (
+			SELECT EXISTS (SELECT FROM meter.meter_version AS v WHERE v.organization_id = b.organization_id AND v.meter_id = b.meter_id
+				AND v.definition ->> 'unit_currency_field' IS NOT NULL)) AS k (has_currencies)
+		CROSS JOIN LATERAL (
 			SELECT o.entry -> 'dimensions' AS dimensions, o.place FROM jsonb_array_elements(t.overlay_dimensions_keyed) WITH ORDINALITY AS o (entry, place)
 			UNION ALL SELECT NULL, 0) AS d
 		CROSS JOIN LATERAL (
-			-- each currency has its account; without usage there is one without
-			SELECT DISTINCT u.currency FROM meter.period_usage(subscription, t, period.period_start, period.period_end, d.dimensions) AS u
-			UNION SELECT NULL WHERE NOT EXISTS (
-				SELECT FROM meter.period_usage(subscription, t, period.period_start, period.period_end, d.dimensions) AS u)) AS c
+			-- each currency that was ever used has its account; without any there is one
+			SELECT DISTINCT u.currency FROM meter.period_usage(subscription, t, subscription.started_at, period.period_end, d.dimensions) AS u
+				WHERE k.has_currencies
+			UNION SELECT NULL WHERE NOT k.has_currencies) AS c
 		CROSS JOIN LATERAL meter.account(b, subscription, at, d.dimensions, c.currency) AS a
 		WHERE s.organization_id = subscription.organization_id AND s.subscription_id = subscription.id
 		ORDER BY b.pricing_var_name, b.id, d.place, c.currency, a.version;
@@ -259,8 +259,8 @@ COMMENT ON FUNCTION meter.subscription_accounts(meter.subscription, timestamptz,
 CREATE FUNCTION meter.balance(organization_id uuid, subscription text, meter text, at timestamptz DEFAULT pg_catalog.now())
 	RETURNS TABLE (period_start timestamptz, period_end timestamptz, included numeric, rolled_over numeric, used numeric, remaining numeric,
 		overage numeric, pricing_var_name text, dimensions jsonb, currency text, version int, binding_id uuid)
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE ROWS 1
+	SET search_path = pg_catalog, pg_temp SET jit = off
 AS $function$
 #variable_conflict use_column
 DECLARE
@@ -304,8 +304,8 @@ CREATE FUNCTION meter.period_statement(organization_id uuid, subscription text, 
 	RETURNS TABLE (period_start timestamptz, period_end timestamptz, pricing_var_name text, role text, quantity numeric, included numeric,
 		rolled_over numeric, overage numeric, unit text, currency text, version int, status text, dimensions jsonb,
 		meter_key text, meter_id uuid, product_id uuid, binding_id uuid)
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE ROWS 10
+	SET search_path = pg_catalog, pg_temp SET jit = off
 AS $function$
 #variable_conflict use_column
 DECLARE
@@ -319,7 +319,8 @@ BEGIN
 		JOIN meter.meter AS m ON m.organization_id = held.organization_id AND m.id = a.meter_id
 		CROSS JOIN LATERAL (
 			SELECT c.version FROM meter.current_version(m.organization_id, m.id, a.period_end - interval '1 microsecond') AS c) AS c
-		LEFT JOIN meter.meter_version AS v ON v.organization_id = m.organization_id AND v.meter_id = m.id AND v.version = coalesce(a.version, c.version);
+		LEFT JOIN meter.meter_version AS v ON v.organization_id = m.organization_id AND v.meter_id = m.id AND v.version = coalesce(a.version, c.version)
+		ORDER BY a.pricing_var_name, a.binding_id, a.dimensions NULLS FIRST, a.currency, a.version;
 END
 $function$;
 COMMENT ON FUNCTION meter.period_statement(uuid, text, timestamptz) IS 'What to bill a subscription for the billing period that holds a time, by pricing variable. subscription: id; period: any time in it, default now. Result: a row a binding (further ones as for meter.balance): quantity (the customer''s usage), included, rolled_over, overage, the unit, the currency, the version of the meter that measured, and status: closed when meter.close_windows() has closed all of the meter''s windows in it, provisional before. Late events and corrections change a closed period, too, as revisions of its windows. Cost: as meter.balance. Errors: 22023 the subscription has no billing period then, 42704 no such subscription. Source: seed 000 (pricing_var_name, role).';

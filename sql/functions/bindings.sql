@@ -5,9 +5,11 @@ CREATE FUNCTION meter.used_by(organization_id uuid, meter_id uuid, version int D
 BEGIN ATOMIC
 	SELECT COALESCE(pg_catalog.array_agg(pg_catalog.format('binding %s of product "%s"', b.id, COALESCE(p.code, p.name))
 			ORDER BY COALESCE(p.code, p.name), b.pricing_var_name), '{}')
-		FROM meter.meter_bindings AS b
+		FROM meter.binding AS b
 		JOIN meter.product AS p ON p.organization_id = b.organization_id AND p.id = b.product_id
-		WHERE b.organization_id = $1 AND b.meter_id = $2 AND ($3 IS NULL OR b.version = $3);
+		WHERE b.organization_id = $1 AND b.meter_id = $2 AND b.unbound_at IS NULL
+			AND ($3 IS NULL OR b.id IN (SELECT i.binding_id FROM meter.version_pins AS i
+				WHERE i.organization_id = $1 AND i.meter_id = $2 AND i.version = $3));
 END;
 COMMENT ON FUNCTION meter.used_by(uuid, uuid, int) IS 'The bindings of a meter, or those that are pinned to one of its versions, in words. Source: internal.';
 
@@ -48,19 +50,12 @@ $function$;
 COMMENT ON FUNCTION meter.quantity_member(text, jsonb, text) IS 'A quantity of a document, null where it is missing or null. Errors: 22023. Source: internal.';
 
 CREATE FUNCTION meter.plan_field(organization_id uuid, product_id uuid, field text) RETURNS numeric
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, pg_temp
-AS $function$
-#variable_conflict use_column
-DECLARE
-	fields jsonb;
-BEGIN
-	SELECT p.custom_fields INTO fields FROM meter.product AS p
-		WHERE p.organization_id = plan_field.organization_id AND p.id = plan_field.product_id;
-	RETURN meter.quantity_member('product', fields, field);
-END
-$function$;
-COMMENT ON FUNCTION meter.plan_field(uuid, uuid, text) IS 'The number in a custom field of a product; null where there is none. Errors: 22023 it is no quantity. Source: internal.';
+	LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT f.value::numeric FROM meter.product AS p, pg_catalog.jsonb_each(p.custom_fields) AS f
+		WHERE p.organization_id = $1 AND p.id = $2 AND f.key = $3 AND pg_catalog.jsonb_typeof(f.value) = 'number';
+END;
+COMMENT ON FUNCTION meter.plan_field(uuid, uuid, text) IS 'The number in a custom field of a product; null where there is none. Source: internal.';
 
 CREATE FUNCTION meter.check_included(organization_id uuid, product_id uuid, given jsonb) RETURNS jsonb
 	LANGUAGE plpgsql STABLE
@@ -78,7 +73,8 @@ BEGIN
 	IF source ->> 'kind' = 'static' THEN
 		quantity := meter.quantity_member('included_quantity_source', source, 'quantity');
 	ELSIF source ->> 'kind' = 'plan_field' THEN
-		quantity := meter.plan_field(organization_id, product_id, meter.text_member('included_quantity_source', source, 'field', 80));
+		quantity := meter.quantity_member('included_quantity_source', jsonb_build_object('field',
+			meter.plan_field(organization_id, product_id, meter.text_member('included_quantity_source', source, 'field', 80))), 'field');
 	ELSE
 		PERFORM meter.refuse_member('binding', 'INVALID_SOURCE', 'included_quantity_source',
 			'included_quantity_source: expected a number, or an object whose kind is static or plan_field');
@@ -86,7 +82,7 @@ BEGIN
 	IF quantity IS NULL THEN
 		PERFORM meter.refuse_member('binding', 'INVALID_SOURCE', 'included_quantity_source', CASE source ->> 'kind'
 			WHEN 'static' THEN 'included_quantity_source: expected a quantity'
-			ELSE 'included_quantity_source: expected the name of a custom field of the product' END);
+			ELSE 'included_quantity_source: expected the name of a custom field of the product that is a number' END);
 	END IF;
 	RETURN source;
 END

@@ -96,3 +96,18 @@ COMMENT ON COLUMN meter.meter_bindings.effective_from IS 'Since when it has thes
 COMMENT ON COLUMN meter.meter_bindings.workspace_id IS 'The workspace.';
 COMMENT ON COLUMN meter.meter_bindings.created_at IS 'When it was made.';
 COMMENT ON COLUMN meter.meter_bindings.updated_at IS 'When it last changed.';
+
+CREATE VIEW meter.version_pins WITH (security_invoker = true) AS
+	SELECT DISTINCT t.organization_id, t.meter_id, t.version, t.binding_id
+	FROM meter.binding_terms AS t
+	JOIN meter.binding AS b ON b.organization_id = t.organization_id AND b.id = t.binding_id
+	WHERE t.version IS NOT NULL AND b.unbound_at IS NULL
+		-- terms that have ended pin nothing, those to come do
+		AND NOT EXISTS (SELECT FROM meter.binding_terms AS n
+			WHERE n.organization_id = t.organization_id AND n.binding_id = t.binding_id
+				AND n.effective_from > t.effective_from AND n.effective_from <= pg_catalog.now());
+COMMENT ON VIEW meter.version_pins IS 'Which versions of meters bindings are pinned to, now or by terms to come.';
+COMMENT ON COLUMN meter.version_pins.organization_id IS 'The tenant.';
+COMMENT ON COLUMN meter.version_pins.meter_id IS 'The meter.';
+COMMENT ON COLUMN meter.version_pins.version IS 'The version''s number.';
+COMMENT ON COLUMN meter.version_pins.binding_id IS 'The binding.';

@@ -52,8 +52,8 @@ CREATE VIEW meter.meter_versions WITH (security_invoker = true) AS
 	SELECT v.organization_id, v.id, v.meter_id, m.key AS meter_key, v.version,
 		meter.version_status(v.status, v.effective_from, v.effective_to, clock.at) AS status,
 		v.effective_from, v.effective_to, v.published_at, v.created_at, v.created_by, v.archived_reason,
-		(SELECT pg_catalog.count(*) FROM meter.meter_bindings AS b
-			WHERE b.organization_id = v.organization_id AND b.meter_id = v.meter_id AND b.version = v.version) AS usage_count,
+		(SELECT pg_catalog.count(*) FROM meter.version_pins AS p
+			WHERE p.organization_id = v.organization_id AND p.meter_id = v.meter_id AND p.version = v.version) AS usage_count,
 		v.definition ->> 'function' AS function,
 		v.definition ->> 'value_field' AS value_field,
 		NULLIF(v.definition -> 'filter_tree', 'null') AS filter_tree,
