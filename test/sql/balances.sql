@@ -3,19 +3,21 @@
 SET client_min_messages = warning;
 SET timezone = 'UTC';
 SELECT meter.create_store();
+CREATE SCHEMA test_balances;
+SET search_path = test_balances;
 SELECT meter.create_organization('balances', '52000000-0000-0000-0000-000000000001') AS org \gset
 CREATE FUNCTION org() RETURNS uuid LANGUAGE sql AS $$ SELECT '52000000-0000-0000-0000-000000000001'::uuid $$;
 CREATE FUNCTION bind(product text, meter text, definition jsonb DEFAULT '{}') RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM meter.create_product(org(), jsonb_build_object('code', product, 'name', product, 'custom_fields', '{"calls": 70.5}'::jsonb))
-		WHERE NOT EXISTS (SELECT FROM meter.products WHERE code = product);
+		WHERE NOT EXISTS (SELECT FROM meter.products WHERE organization_id = org() AND code = product);
 	PERFORM meter.bind_product(org(), product, meter, definition);
 END
 $$;
 CREATE FUNCTION subscribe(no int, customer text, product text, more jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM meter.create_customer(org(), jsonb_build_object('id', customer, 'name', customer))
-		WHERE NOT EXISTS (SELECT FROM meter.customers WHERE id = customer);
+		WHERE NOT EXISTS (SELECT FROM meter.customers WHERE organization_id = org() AND id = customer);
 	PERFORM meter.create_subscription(org(), jsonb_build_object('id', '52000000-0000-0000-0000-0000000000' || no, 'customer', customer,
 		'products', jsonb_build_array(product)) || more);
 END
@@ -64,7 +66,7 @@ SELECT bind('plan', 'calls', '{"included_quantity_source": {"kind": "plan_field"
 SELECT subscribe(13, 'cy', 'plan', '{"started_at": "2026-01-01T00:00:00Z"}');
 SELECT * FROM balance(13, '2026-01-20');
 SELECT meter.update_binding(:'org', id, '{"included_quantity_source": 5, "effective_at": "2026-04-30T23:59:59Z"}') ->> 'effective_from' FROM meter.meter_bindings
-	WHERE product_id = (SELECT id FROM meter.products WHERE code = 'plan');
+	WHERE product_id = (SELECT id FROM meter.products WHERE organization_id = org() AND code = 'plan');
 SELECT b.* FROM generate_series(2, 5) AS m, balance(13, make_timestamptz(2026, m, 20, 0, 0, 0, 'UTC')) AS b;
 
 -- Accounts of their own for some values of dimensions; the rest shares one.
@@ -106,19 +108,19 @@ SELECT bind('gold', 'mixed', '{"role": "informational"}');
 SELECT period_start, period_end, pricing_var_name, role, quantity, included, rolled_over, overage, unit, currency, version, status, dimensions, meter_key
 	FROM meter.period_statement(:'org', '52000000-0000-0000-0000-000000000011', '2026-04-20');
 SELECT count(*) FROM meter.period_statement(:'org', '52000000-0000-0000-0000-000000000011');
-SELECT meter.unbind_product(:'org', id) FROM meter.meter_bindings WHERE pricing_var_name = 'mixed';
+SELECT meter.unbind_product(:'org', id) FROM meter.meter_bindings WHERE organization_id = org() AND pricing_var_name = 'mixed';
 SELECT count(*) FROM meter.period_statement(:'org', '52000000-0000-0000-0000-000000000011');
 SELECT count(*) FROM meter.period_statement(:'org', '52000000-0000-0000-0000-000000000011', now() + '2 months');
 
 -- Closed when the meter's windows are.  Months begin at midnight in UTC, so the
 -- window of the meter that ends after the period counts.
 SELECT status FROM meter.period_statement(:'org', '52000000-0000-0000-0000-000000000012', '2026-02-20');
-SELECT meter.close_windows() > 0 AS closed;
+SELECT meter.close_windows(org()) > 0 AS closed;
 SELECT status FROM meter.period_statement(:'org', '52000000-0000-0000-0000-000000000012', '2026-02-20');
 SELECT status FROM meter.period_statement(:'org', '52000000-0000-0000-0000-000000000011', now() + '1 day');
-UPDATE meter.window_horizon SET horizon = '2026-04-01 00:59:59';
+UPDATE meter.window_horizon SET horizon = '2026-04-01 00:59:59' WHERE organization_id = org();
 SELECT status FROM meter.period_statement(:'org', '52000000-0000-0000-0000-000000000012', '2026-03-09');
-UPDATE meter.window_horizon SET horizon = '2026-04-01 01:00';
+UPDATE meter.window_horizon SET horizon = '2026-04-01 01:00' WHERE organization_id = org();
 SELECT status FROM meter.period_statement(:'org', '52000000-0000-0000-0000-000000000012', '2026-03-09');
 
 -- Against a model that knows nothing of accounts: single units, each with the
@@ -156,7 +158,7 @@ BEGIN
 	SELECT array_agg((random() * 40)::int * (random() < 0.8)::int), array_agg((random() * 25)::int), array_agg(random() < 0.8)
 		INTO uses, grants, eligible FROM generate_series(1, 12);
 	PERFORM bind(product, 'calls', jsonb_build_object('rollover_cap', cap, 'rollover_expiry', expiry));
-	SELECT b.* INTO held FROM meter.meter_bindings AS b JOIN meter.products AS p ON p.id = b.product_id WHERE p.code = product;
+	SELECT b.* INTO held FROM meter.meter_bindings AS b JOIN meter.products AS p ON p.id = b.product_id WHERE p.organization_id = org() AND p.code = product;
 	PERFORM meter.create_customer(org(), jsonb_build_object('id', product, 'name', product));
 	PERFORM meter.create_subscription(org(), jsonb_build_object('id', sub, 'customer', product, 'products', jsonb_build_array(product), 'started_at', '2025-01-31T00:00:00Z'));
 	FOR p IN 1 .. 12 LOOP

@@ -3,6 +3,8 @@
 SET client_min_messages = warning;
 SET timezone = 'UTC';
 SELECT meter.create_store();
+CREATE SCHEMA test_outbox;
+SET search_path = test_outbox;
 TRUNCATE meter.domain_event_outbox;
 ALTER SEQUENCE meter.domain_event_seq RESTART 1;
 
