@@ -21,7 +21,10 @@ LANGUAGE sql AS $$
 	WHERE EXISTS (SELECT FROM oracle.horizon h WHERE h.organization_id = org AND h.meter = $2 AND e < h.horizon)
 	  AND EXISTS (SELECT FROM oracle.profiles(f.definition) p FULL JOIN oracle.profiles(v.definition) q ON p ->> 'profile' = q ->> 'profile'
 				  WHERE oracle.window_of(f.definition, p) IS DISTINCT FROM oracle.window_of(v.definition, q) OR p IS NULL OR q IS NULL
-					 OR (oracle.policy(f.definition)).grace <> (oracle.policy(v.definition)).grace)
+					 OR (oracle.policy(f.definition)).grace <> (oracle.policy(v.definition)).grace
+					 /* the rows of usage end at e now, that of the result does not */
+					 OR (oracle.kind(f.definition, p) IS DISTINCT FROM oracle.kind(v.definition, q)
+						 AND oracle.window_start(e, oracle.window_of(f.definition, p)) < e))
 $$;
 
 /*
