@@ -94,11 +94,20 @@ meter_batch_note_sources(MeterBatch *batch)
 		/* as a rule all of a batch are from one */
 		if (pair_match(&pair, &last, sizeof(pair)) == 0)
 			continue;
+		/* one pair needs no set: a single report has no time to make one */
+		if (n > 0)
+		{
+			if (pairs == NULL)
+			{
+				pairs = hash_create("meter batch sources", 16, &ctl,
+									HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+				(void) hash_search(pairs, &last, HASH_ENTER, NULL);
+			}
+			(void) hash_search(pairs, &pair, HASH_ENTER, &found);
+		}
+		else
+			found = false;
 		last = pair;
-		if (pairs == NULL)
-			pairs = hash_create("meter batch sources", 16, &ctl,
-								HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
-		(void) hash_search(pairs, &pair, HASH_ENTER, &found);
 		if (found)
 			continue;
 		series = meter_batch_grow(series, n, &size, sizeof(MeterSeries), 4);
