@@ -198,6 +198,20 @@ meter_spi_array(Datum *values, bool *nulls, int n, Oid type)
 											  typlen, typbyval, typalign));
 }
 
+/* An array of numbers. */
+Datum
+meter_spi_int64_array(const int64 *list, int n)
+{
+	Datum	   *values = palloc_extended(Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+	Datum		result;
+
+	for (int i = 0; i < n; i++)
+		values[i] = Int64GetDatum(list[i]);
+	result = meter_spi_array(values, NULL, n, INT8OID);
+	pfree(values);
+	return result;
+}
+
 /* A text datum, or null. */
 Datum
 meter_spi_text(MeterText text, bool *isnull)

@@ -89,6 +89,7 @@ extern MeterText meter_spi_get_text(uint64 row, int column);
 
 /* A one-dimensional array; nulls may be NULL. */
 extern Datum meter_spi_array(Datum *values, bool *nulls, int n, Oid type);
+extern Datum meter_spi_int64_array(const int64 *list, int n);
 
 /* A text datum, or (Datum) 0 and *isnull where there is none. */
 extern Datum meter_spi_text(MeterText text, bool *isnull);

@@ -11,20 +11,6 @@
 
 #include "engine/spi.h"
 
-/* An array of numbers. */
-static Datum
-numbers_array(const int64 *list, int n)
-{
-	Datum	   *values = palloc(Max(n, 1) * sizeof(Datum));
-	Datum		result;
-
-	for (int i = 0; i < n; i++)
-		values[i] = Int64GetDatum(list[i]);
-	result = meter_spi_array(values, NULL, n, INT8OID);
-	pfree(values);
-	return result;
-}
-
 /* What meters rejected of these events; see store.h. */
 int
 meter_known_rejection_find(const pg_uuid_t *organization, const int64 *seqs, int n, MeterKnownRejection **list)
@@ -44,7 +30,7 @@ meter_known_rejection_find(const pg_uuid_t *organization, const int64 *seqs, int
 	int			count;
 
 	values[0] = UUIDPGetDatum(organization);
-	values[1] = numbers_array(seqs, n);
+	values[1] = meter_spi_int64_array(seqs, n);
 	meter_spi_execute(&statement, values, NULL, true);
 	count = (int) SPI_processed;
 	*list = palloc_extended(Max(count, 1) * sizeof(MeterKnownRejection), MCXT_ALLOC_HUGE);
@@ -77,7 +63,7 @@ meter_known_rejection_resolve(const pg_uuid_t *organization, const int64 *reject
 	Datum		values[3];
 
 	values[0] = UUIDPGetDatum(organization);
-	values[1] = numbers_array(rejections, n);
+	values[1] = meter_spi_int64_array(rejections, n);
 	values[2] = TimestampTzGetDatum(at);
 	meter_spi_execute(&statement, values, NULL, false);
 }

@@ -15,16 +15,6 @@
 
 #include "engine/spi.h"
 
-static Datum
-int64_array(const int64 *values, int n)
-{
-	Datum	   *datums = palloc(Max(n, 1) * sizeof(Datum));
-
-	for (int i = 0; i < n; i++)
-		datums[i] = Int64GetDatum(values[i]);
-	return meter_spi_array(datums, NULL, n, INT8OID);
-}
-
 static bool
 text_is(MeterText text, const char *value)
 {
@@ -51,7 +41,7 @@ meter_rejection_look_up(const pg_uuid_t *organization, const int64 *ids, int n)
 	for (int i = 0; i < n; i++)
 		states[i].rejection_id = ids[i];
 	values[0] = UUIDPGetDatum(organization);
-	values[1] = int64_array(ids, n);
+	values[1] = meter_spi_int64_array(ids, n);
 	meter_spi_execute(&statement, values, NULL, false);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
@@ -156,7 +146,7 @@ meter_rejection_lock(const pg_uuid_t *organization, const int64 *firsts, int n, 
 	int			rows;
 
 	values[0] = UUIDPGetDatum(organization);
-	values[1] = int64_array(firsts, n);
+	values[1] = meter_spi_int64_array(firsts, n);
 	meter_spi_execute_once(&statement, values, NULL, false);
 	rows = (int) SPI_processed;
 	*rejections = palloc(Max(rows, 1) * sizeof(MeterRejection));
@@ -240,7 +230,7 @@ meter_rejection_stored(const pg_uuid_t *organization, const int64 *firsts, const
 	for (int i = 0; i < n; i++)
 		datums[i] = TimestampTzGetDatum(times[i]);
 	values[0] = UUIDPGetDatum(organization);
-	values[1] = int64_array(firsts, n);
+	values[1] = meter_spi_int64_array(firsts, n);
 	values[2] = meter_spi_array(datums, NULL, n, TIMESTAMPTZOID);
 	meter_spi_execute(&statement, values, NULL, false);
 }

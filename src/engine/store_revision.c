@@ -239,14 +239,11 @@ meter_event_supplements(const pg_uuid_t *organization, const int64 *seqs, int n,
 		" WHERE EXISTS (SELECT FROM meter.event_placement AS p WHERE p.organization_id = $1)",
 		2, {UUIDOID, INT8ARRAYOID}
 	};
-	Datum	   *values = palloc(Max(n, 1) * sizeof(Datum));
-	Datum		args[2];
+	Datum		values[2];
 
-	for (int i = 0; i < n; i++)
-		values[i] = Int64GetDatum(seqs[i]);
-	args[0] = UUIDPGetDatum(organization);
-	args[1] = meter_spi_array(values, NULL, n, INT8OID);
-	meter_spi_execute(&statement, args, NULL, true);
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = meter_spi_int64_array(seqs, n);
+	meter_spi_execute(&statement, values, NULL, true);
 	return get_places(list);
 }
 
