@@ -33,9 +33,11 @@ SQL_MODULES = \
 	sql/schema/catalog.sql \
 	sql/schema/customers.sql \
 	sql/schema/bindings.sql \
+	sql/schema/thresholds.sql \
 	sql/schema/catalog_views.sql \
 	sql/schema/store.sql \
 	sql/schema/outbox.sql \
+	sql/schema/devices.sql \
 	sql/functions/outbox.sql \
 	sql/functions/relay.sql \
 	sql/functions/organizations.sql \
@@ -47,6 +49,10 @@ SQL_MODULES = \
 	sql/functions/subscriptions.sql \
 	sql/functions/bindings.sql \
 	sql/functions/balances.sql \
+	sql/functions/thresholds.sql \
+	sql/functions/quotas.sql \
+	sql/functions/devices.sql \
+	sql/functions/readings.sql \
 	sql/functions/engine.sql \
 	sql/functions/inbox.sql \
 	sql/functions/rejected.sql \

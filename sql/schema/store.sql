@@ -439,9 +439,10 @@ BEGIN
 	COMMENT ON COLUMN meter.events.replacement_seq IS 'Arrival number of the event that took its place.';
 
 	PERFORM meter.create_outbox();
+	PERFORM meter.create_thresholds();
 END
 $function$;
-COMMENT ON FUNCTION meter.create_store(jsonb) IS 'Makes the tables that hold events, keys, series, rollups, rejected events and domain events. Idempotent and safe in parallel. options: object; distributed (boolean, default false). Errors: 22023 unknown option, 0A000 distributed. Source: standard.';
+COMMENT ON FUNCTION meter.create_store(jsonb) IS 'Makes the tables that hold events, keys, series, rollups, rejected events, domain events and what thresholds watch. Idempotent and safe in parallel. options: object; distributed (boolean, default false). Errors: 22023 unknown option, 0A000 distributed. Source: standard.';
 
 CREATE FUNCTION meter.create_partitions(ahead int DEFAULT 3) RETURNS int
 	LANGUAGE plpgsql

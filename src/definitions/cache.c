@@ -293,6 +293,60 @@ load_listeners(const char *type, int len)
 	return result;
 }
 
+/* The meter of that number. */
+static MeterEntry *
+listener(const MeterListeners *found, int32 meter_no)
+{
+	for (int i = 0; i < found->nmeters; i++)
+	{
+		if (found->meters[i]->meter_no == meter_no)
+			return found->meters[i];
+	}
+	return NULL;
+}
+
+/* Load what the meters' thresholds look at. */
+static void
+load_watches(const pg_uuid_t *organization, MeterListeners *found, Datum type)
+{
+	static MeterStatement statement = {
+		"SELECT m.meter_no, " METER_WATCH_COLUMNS
+		" FROM meter.meter AS m"
+		" JOIN meter.threshold_watch AS w ON w.organization_id = m.organization_id AND w.meter_id = m.id"
+		" JOIN meter.threshold AS t ON t.organization_id = w.organization_id AND t.watch_no = w.watch_no"
+		" WHERE m.organization_id = $1 AND m.metric_key = $2"
+		" ORDER BY w.watch_no, t.threshold_no",
+		2, {UUIDOID, TEXTOID}
+	};
+	MeterWatch *watch = NULL;
+	MemoryContext old;
+
+	catalog_query(&statement, organization, type);
+	old = MemoryContextSwitchTo(cache_context);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		isnull;
+		int32		watch_no = DatumGetInt32(meter_spi_value(row, 2, &isnull));
+		MeterEntry *meter = listener(found, DatumGetInt32(meter_spi_value(row, 1, &isnull)));
+
+		/* one snapshot a query: a meter may be there that was not */
+		if (meter == NULL)
+			continue;
+		if (watch && watch->watch_no == watch_no)
+			meter_watch_read_threshold(watch, row);
+		else
+		{
+			meter->watches = meter->watches == NULL ? palloc(sizeof(MeterWatch *)) :
+				repalloc(meter->watches, (meter->nwatches + 1) * sizeof(MeterWatch *));
+			watch = meter->watches[meter->nwatches++] = palloc(sizeof(MeterWatch));
+			meter_watch_read(watch, row);
+		}
+		meter->blocks |= watch->blocks;
+	}
+	MemoryContextSwitchTo(old);
+	SPI_freetuptable(SPI_tuptable);
+}
+
 /* Who listens to an event type. */
 const MeterListeners *
 meter_cache_listeners(const pg_uuid_t *organization, const char *type, int len)
@@ -318,6 +372,8 @@ meter_cache_listeners(const pg_uuid_t *organization, const char *type, int len)
 		catalog_query(&statement, organization, PointerGetDatum(cstring_to_text_with_len(type, len)));
 		found = SPI_processed > 0 ? load_listeners(type, len) : NULL;
 		SPI_freetuptable(SPI_tuptable);
+		if (found)
+			load_watches(organization, found, PointerGetDatum(cstring_to_text_with_len(type, len)));
 		/* types nobody listens to are remembered too, but one call can bring any number */
 		if (found == NULL && hash_get_num_entries(listeners) > MAX_LISTENERS)
 			return &nobody;
@@ -381,6 +437,7 @@ meter_cache_meter(const pg_uuid_t *organization, const char *name, int len)
 {
 	CacheItem  *item = look_up(names, organization, name, len);
 	const MeterListeners *found;
+	MeterEntry *entry;
 	char	   *type;
 	int32		meter_no;
 
@@ -389,12 +446,8 @@ meter_cache_meter(const pg_uuid_t *organization, const char *name, int len)
 	if (!find_meter(organization, name, len, &type, &meter_no))
 		return NULL;
 	found = meter_cache_listeners(organization, type, strlen(type));
-	for (int i = 0; i < found->nmeters; i++)
-	{
-		if (found->meters[i]->meter_no == meter_no)
-			return enter(names, organization, name, len, found->meters[i])->value;
-	}
-	return NULL;
+	entry = listener(found, meter_no);
+	return entry ? enter(names, organization, name, len, entry)->value : NULL;
 }
 
 /* As meter_cache_meter, and by display name where that is one meter's. */

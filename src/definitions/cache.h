@@ -6,6 +6,7 @@
 #define METER_DEFINITIONS_CACHE_H
 
 #include "definitions/plan.h"
+#include "definitions/watch.h"
 
 /* A meter and the versions that have a range, in their order; there may be none. */
 typedef struct MeterEntry
@@ -17,6 +18,9 @@ typedef struct MeterEntry
 	bool		archived;
 	int			nversions;
 	MeterPlan **versions;
+	int			nwatches;		/* what its thresholds look at */
+	MeterWatch **watches;		/* by watch_no */
+	bool		blocks;			/* one of them refuses what goes too far */
 } MeterEntry;
 
 /* Who listens to one event type of one organization. */

@@ -1,0 +1,184 @@
+-- Thresholds: what is told, or refused, when usage crosses a value.
+
+CREATE SEQUENCE meter.watch_no_seq AS int;
+COMMENT ON SEQUENCE meter.watch_no_seq IS 'Numbers of watches.';
+
+-- Thresholds of a meter with the same window, scope and dimensions look at the
+-- same quantities: these are kept once, for all of them.
+CREATE TABLE meter.threshold_watch (
+	organization_id uuid NOT NULL,
+	watch_no int NOT NULL DEFAULT pg_catalog.nextval('meter.watch_no_seq'),
+	meter_id uuid NOT NULL,
+	scope_kind text NOT NULL CHECK (scope_kind IN ('subject', 'meter', 'product', 'subscription', 'customer')),
+	scope_id text COLLATE "C",
+	per_dimensions boolean NOT NULL,
+	"window" jsonb,
+	empty_from timestamptz NOT NULL,
+	swept_before timestamptz NOT NULL DEFAULT '-infinity',
+	PRIMARY KEY (organization_id, watch_no),
+	FOREIGN KEY (organization_id, meter_id) REFERENCES meter.meter (organization_id, id),
+	CHECK ((scope_id IS NULL) = (scope_kind IN ('subject', 'meter')))
+);
+CREATE UNIQUE INDEX threshold_watch_idx ON meter.threshold_watch
+	(organization_id, meter_id, scope_kind, COALESCE(scope_id, ''), per_dimensions, COALESCE("window", 'null'));
+COMMENT ON TABLE meter.threshold_watch IS 'What thresholds of a meter with the same window, scope and dimensions have in common.';
+COMMENT ON COLUMN meter.threshold_watch.organization_id IS 'The tenant.';
+COMMENT ON COLUMN meter.threshold_watch.watch_no IS 'The watch''s number.';
+COMMENT ON COLUMN meter.threshold_watch.meter_id IS 'The meter.';
+COMMENT ON COLUMN meter.threshold_watch.scope_kind IS 'Whose usage: subject (each subject as events name it), meter (all together), product (each subscription that holds it), subscription or customer.';
+COMMENT ON COLUMN meter.threshold_watch.scope_id IS 'The product, subscription or customer.';
+COMMENT ON COLUMN meter.threshold_watch.per_dimensions IS 'Whether each set of dimension values counts for itself.';
+COMMENT ON COLUMN meter.threshold_watch."window" IS 'The window, complete; null: the meter''s.';
+COMMENT ON COLUMN meter.threshold_watch.empty_from IS 'Windows that start from then on were empty when the watch was made; what others held is looked up when they are first met.';
+COMMENT ON COLUMN meter.threshold_watch.swept_before IS 'Windows that ended before are not looked at any more.';
+
+CREATE SEQUENCE meter.threshold_no_seq AS int;
+COMMENT ON SEQUENCE meter.threshold_no_seq IS 'Numbers of thresholds.';
+
+CREATE TABLE meter.threshold (
+	organization_id uuid NOT NULL,
+	id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	threshold_no int NOT NULL DEFAULT pg_catalog.nextval('meter.threshold_no_seq'),
+	meter_id uuid NOT NULL,
+	watch_no int NOT NULL,
+	name text NOT NULL CHECK (pg_catalog.length(name) BETWEEN 1 AND 200),
+	status text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'paused')),
+	comparator text NOT NULL CHECK (comparator IN ('gt', 'gte', 'lt', 'lte', 'eq')),
+	threshold_values numeric[] NOT NULL CHECK (pg_catalog.cardinality(threshold_values) BETWEEN 1 AND 100),
+	recurring_step numeric CHECK (recurring_step > 0),
+	clear_value numeric,
+	action_kind text NOT NULL CHECK (action_kind IN ('notify', 'webhook', 'suspend', 'block')),
+	action_target text,
+	action_event_type text NOT NULL,
+	evaluate_on_create boolean NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	created_by text NOT NULL DEFAULT meter.current_actor(),
+	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	PRIMARY KEY (organization_id, id),
+	UNIQUE (organization_id, threshold_no),
+	UNIQUE (organization_id, meter_id, name),
+	FOREIGN KEY (organization_id, meter_id) REFERENCES meter.meter (organization_id, id),
+	FOREIGN KEY (organization_id, watch_no) REFERENCES meter.threshold_watch
+);
+CREATE INDEX threshold_watch_no_idx ON meter.threshold (organization_id, watch_no);
+COMMENT ON TABLE meter.threshold IS 'Thresholds. The view meter.thresholds is the one to read.';
+COMMENT ON COLUMN meter.threshold.organization_id IS 'The tenant.';
+COMMENT ON COLUMN meter.threshold.id IS 'The threshold.';
+COMMENT ON COLUMN meter.threshold.threshold_no IS 'Its number: of several that one event crosses, the lower comes first.';
+COMMENT ON COLUMN meter.threshold.meter_id IS 'The meter.';
+COMMENT ON COLUMN meter.threshold.watch_no IS 'What it looks at.';
+COMMENT ON COLUMN meter.threshold.name IS 'What it is called, unique among the meter''s.';
+COMMENT ON COLUMN meter.threshold.status IS 'active or paused.';
+COMMENT ON COLUMN meter.threshold.comparator IS 'gt, gte, lt, lte or eq.';
+COMMENT ON COLUMN meter.threshold.threshold_values IS 'The values, in the order in which usage crosses them.';
+COMMENT ON COLUMN meter.threshold.recurring_step IS 'Distance of the values that follow the last one; null: none follow.';
+COMMENT ON COLUMN meter.threshold.clear_value IS 'The value that resolves it and arms it again; null: the next window does.';
+COMMENT ON COLUMN meter.threshold.action_kind IS 'notify, webhook, suspend or block.';
+COMMENT ON COLUMN meter.threshold.action_target IS 'Whom the action is for, such as the URL of a webhook.';
+COMMENT ON COLUMN meter.threshold.action_event_type IS 'Type of the domain events about breaches.';
+COMMENT ON COLUMN meter.threshold.evaluate_on_create IS 'Whether what was above it when it was created counted as crossing.';
+COMMENT ON COLUMN meter.threshold.created_at IS 'When it was created.';
+COMMENT ON COLUMN meter.threshold.created_by IS 'By whom.';
+COMMENT ON COLUMN meter.threshold.updated_at IS 'When it last changed.';
+
+CREATE TRIGGER definitions_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON meter.threshold
+	FOR EACH STATEMENT EXECUTE FUNCTION meter.definitions_changed();
+CREATE TRIGGER definitions_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON meter.threshold_watch
+	FOR EACH STATEMENT EXECUTE FUNCTION meter.definitions_changed();
+
+SELECT pg_catalog.pg_extension_config_dump('meter.threshold_watch', '');
+SELECT pg_catalog.pg_extension_config_dump('meter.watch_no_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('meter.threshold', '');
+SELECT pg_catalog.pg_extension_config_dump('meter.threshold_no_seq', '');
+
+CREATE FUNCTION meter.create_thresholds() RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET client_min_messages = warning
+AS $function$
+BEGIN
+	-- Rows are updated in place as long as there is room on their page.
+	CREATE TABLE IF NOT EXISTS meter.threshold_usage (
+		organization_id uuid NOT NULL,
+		watch_no int NOT NULL,
+		account text COLLATE "C" NOT NULL,
+		window_start timestamptz NOT NULL,
+		window_end timestamptz NOT NULL,
+		subject text,
+		currency text,
+		dimensions text,
+		subscription_id uuid,
+		value numeric,
+		state bytea,
+		fired bytea,
+		reserved numeric NOT NULL DEFAULT 0,
+		reserved_until timestamptz,
+		PRIMARY KEY (organization_id, watch_no, account, window_start)
+	) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+	COMMENT ON TABLE meter.threshold_usage IS 'What thresholds know of the usage they watch: a row an account and window, locked by whoever changes it.';
+	COMMENT ON COLUMN meter.threshold_usage.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.threshold_usage.watch_no IS 'The watch.';
+	COMMENT ON COLUMN meter.threshold_usage.account IS 'Whose usage it is, as a key: currency, dimensions and subject or subscription; a digest of them where they are long.';
+	COMMENT ON COLUMN meter.threshold_usage.window_start IS 'Start of the window.';
+	COMMENT ON COLUMN meter.threshold_usage.window_end IS 'End (exclusive) of the window.';
+	COMMENT ON COLUMN meter.threshold_usage.subject IS 'The subject, or the customer of the subscription; null for all subjects together.';
+	COMMENT ON COLUMN meter.threshold_usage.currency IS 'The currency; null where the meter has none.';
+	COMMENT ON COLUMN meter.threshold_usage.dimensions IS 'The dimension values as a JSON object, where each set of them counts for itself.';
+	COMMENT ON COLUMN meter.threshold_usage.subscription_id IS 'The subscription whose usage it is, where it is one''s.';
+	COMMENT ON COLUMN meter.threshold_usage.value IS 'The value so far; null for none.';
+	COMMENT ON COLUMN meter.threshold_usage.state IS 'The usage state, for functions that need more than the value.';
+	COMMENT ON COLUMN meter.threshold_usage.fired IS 'Which values of which thresholds were crossed since they were armed.';
+	COMMENT ON COLUMN meter.threshold_usage.reserved IS 'What reservations hold.';
+	COMMENT ON COLUMN meter.threshold_usage.reserved_until IS 'When the first of them ends; null without any.';
+
+	-- a sweep looks for windows that ended long ago
+	CREATE INDEX IF NOT EXISTS threshold_usage_end_idx ON meter.threshold_usage (organization_id, watch_no, window_end);
+
+	CREATE TABLE IF NOT EXISTS meter.reservation (
+		organization_id uuid NOT NULL,
+		id uuid NOT NULL DEFAULT gen_random_uuid(),
+		meter_id uuid NOT NULL,
+		subject text,
+		dimensions jsonb NOT NULL,
+		quantity numeric NOT NULL CHECK (quantity > 0),
+		reserved_at timestamptz NOT NULL,
+		expires_at timestamptz NOT NULL,
+		settled_at timestamptz,
+		actual numeric,
+		PRIMARY KEY (organization_id, id)
+	);
+	CREATE INDEX IF NOT EXISTS reservation_id_idx ON meter.reservation (id);
+	COMMENT ON TABLE meter.reservation IS 'Quota that is held for work whose cost is known later.';
+	COMMENT ON COLUMN meter.reservation.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.reservation.id IS 'The reservation.';
+	COMMENT ON COLUMN meter.reservation.meter_id IS 'The meter that will count the work.';
+	COMMENT ON COLUMN meter.reservation.subject IS 'For whom.';
+	COMMENT ON COLUMN meter.reservation.dimensions IS 'The work''s dimension values.';
+	COMMENT ON COLUMN meter.reservation.quantity IS 'How much is held.';
+	COMMENT ON COLUMN meter.reservation.reserved_at IS 'When it was made: its windows are those of then.';
+	COMMENT ON COLUMN meter.reservation.expires_at IS 'When it is held no more.';
+	COMMENT ON COLUMN meter.reservation.settled_at IS 'When it was settled.';
+	COMMENT ON COLUMN meter.reservation.actual IS 'What the work really used.';
+
+	CREATE TABLE IF NOT EXISTS meter.reservation_hold (
+		organization_id uuid NOT NULL,
+		watch_no int NOT NULL,
+		account text COLLATE "C" NOT NULL,
+		window_start timestamptz NOT NULL,
+		reservation_id uuid NOT NULL,
+		quantity numeric NOT NULL,
+		expires_at timestamptz NOT NULL,
+		PRIMARY KEY (organization_id, watch_no, account, window_start, reservation_id)
+	);
+	CREATE INDEX IF NOT EXISTS reservation_hold_reservation_idx ON meter.reservation_hold (organization_id, reservation_id);
+	COMMENT ON TABLE meter.reservation_hold IS 'What reservations hold of which account of thresholds; changed only under the lock of its row in meter.threshold_usage.';
+	COMMENT ON COLUMN meter.reservation_hold.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.reservation_hold.watch_no IS 'The watch.';
+	COMMENT ON COLUMN meter.reservation_hold.account IS 'The account.';
+	COMMENT ON COLUMN meter.reservation_hold.window_start IS 'Start of the window.';
+	COMMENT ON COLUMN meter.reservation_hold.reservation_id IS 'The reservation.';
+	COMMENT ON COLUMN meter.reservation_hold.quantity IS 'How much it holds.';
+	COMMENT ON COLUMN meter.reservation_hold.expires_at IS 'Until when.';
+END
+$function$;
+COMMENT ON FUNCTION meter.create_thresholds() IS 'Makes the tables of what thresholds watch and of reservations. Idempotent. Source: internal.';

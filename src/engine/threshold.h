@@ -1,0 +1,47 @@
+/*
+ * threshold.h
+ *		What usage is held against: thresholds and quotas.
+ *
+ * Who changes usage takes the rows of the accounts that it changes (locked by
+ * then until the end of the transaction), changes usage, and has the rows say
+ * so: what is crossed on the way is written to the outbox.  Rows are taken
+ * behind keys and before events are appended, in one order (by watch, account
+ * and window), so those who wait for each other's rows do so in a line.
+ */
+#ifndef METER_ENGINE_THRESHOLD_H
+#define METER_ENGINE_THRESHOLD_H
+
+#include "engine/batch.h"
+
+/* What usage changes by, as a version's own profile measures it. */
+typedef struct MeterChange
+{
+	const MeterEntry *meter;
+	const MeterPlan *plan;
+	const MeterMeasure *measure;
+	const MeterSeries *series;
+	TimestampTz time;			/* where it is counted */
+	int64		seq;
+	int			weight;			/* 1, or -1 for what is taken back */
+} MeterChange;
+
+typedef struct MeterWatching MeterWatching;
+
+/* Take the rows of the accounts that the changes are about, as they stand
+ * before; NULL where none of the meters has a threshold. */
+extern MeterWatching *meter_watching_begin(const pg_uuid_t *organization, TimestampTz now,
+										   const MeterChange *changes, int n);
+
+/* Apply the changes, which usage has seen by now. */
+extern void meter_watching_apply(MeterWatching *watching, const MeterChange *changes, int n);
+
+/* Usage of the meter was counted anew in [from, to): so is what its thresholds
+ * know of windows that meet it. */
+extern void meter_threshold_recount(const pg_uuid_t *organization, const MeterEntry *meter,
+									TimestampTz from, TimestampTz to);
+
+/* threshold_batch.c: hold the counted contributions against thresholds: what
+ * goes beyond a quota is not counted after all, and gives its keys back. */
+extern void meter_batch_watch(MeterBatch *batch);
+
+#endif							/* METER_ENGINE_THRESHOLD_H */
