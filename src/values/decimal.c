@@ -93,6 +93,34 @@ meter_decimal_mul(const MeterDecimal *a, const MeterDecimal *b, MeterDecimal *ou
 		compute_big(numeric_mul, a, b, out);
 }
 
+/* Let core divide where 128 bits are too few. */
+static pg_noinline int128
+divide_big(const MeterDecimal *a, const MeterDecimal *b, bool *exact)
+{
+	MeterDecimal quotient;
+	MeterDecimal product;
+
+	compute_big(numeric_div_trunc, a, b, &quotient);
+	meter_decimal_mul(&quotient, b, &product);
+	*exact = meter_decimal_cmp(&product, a) == 0;
+	return quotient.big ? INT128_TOP : quotient.mantissa;
+}
+
+/* How often b goes into a; see decimal.h. */
+int128
+meter_decimal_times(const MeterDecimal *a, const MeterDecimal *b, bool *exact)
+{
+	int128		x = a->mantissa;
+	int128		y = b->mantissa;
+
+	if (a->big || b->big ||
+		(a->scale < b->scale && !meter_int128_scale(x, b->scale - a->scale, &x)) ||
+		(a->scale > b->scale && !meter_int128_scale(y, a->scale - b->scale, &y)))
+		return divide_big(a, b, exact);
+	*exact = x % y == 0;
+	return x / y;
+}
+
 /* Is the last decimal something else than zero? */
 bool
 meter_decimal_is_trimmed(const MeterDecimal *a)

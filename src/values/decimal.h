@@ -58,6 +58,11 @@ extern Numeric meter_decimal_to_numeric(const MeterDecimal *d);
 extern void meter_decimal_add(const MeterDecimal *a, const MeterDecimal *b, MeterDecimal *out);
 extern void meter_decimal_sub(const MeterDecimal *a, const MeterDecimal *b, MeterDecimal *out);
 extern void meter_decimal_mul(const MeterDecimal *a, const MeterDecimal *b, MeterDecimal *out);
+
+/* How often b, above zero, goes into a, not below it; at most int128's highest
+ * value.  exact: with nothing left. */
+extern int128 meter_decimal_times(const MeterDecimal *a, const MeterDecimal *b, bool *exact);
+
 /* The display scale: decimals that are shown. */
 extern int	meter_decimal_scale(const MeterDecimal *a);
 

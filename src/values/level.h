@@ -42,12 +42,15 @@ extern const char *meter_comparator_name(MeterComparator comparator);
 /* Are levels crossed by falling (lt, lte)? */
 extern bool meter_comparator_falls(MeterComparator comparator);
 
-/* Which levels were crossed since they were armed: ranges of their numbers, in
- * order, none touching the next.  Zeroed it is empty. */
+/*
+ * Which levels were crossed since they were armed: ranges of their numbers, in
+ * order, none touching the next.  Zeroed it is empty.  The values have the
+ * numbers from 0 on, the k-th level behind the last of n values has n-1+k.
+ */
 typedef struct MeterFiredRange
 {
-	int64		first;
-	int64		last;
+	int128		first;
+	int128		last;
 } MeterFiredRange;
 
 typedef struct MeterFired
@@ -79,8 +82,9 @@ extern bool meter_levels_between(const MeterLevels *levels, const MeterDecimal *
 /* Would the move go beyond the last level, further than it was (block)? */
 extern bool meter_levels_exceeds(const MeterLevels *levels, const MeterDecimal *from, const MeterDecimal *to);
 
-/* As bytes behind one another, for thresholds by their numbers.  Unpacking
- * returns false at the end; raises 22P03 where the bytes are none. */
+/* As bytes behind one another, for thresholds by their numbers; an empty set
+ * needs none.  Unpacking takes one off, palloc'd, and returns false at the end;
+ * raises 22P03 where the bytes are none. */
 extern void meter_fired_pack(StringInfo buf, int32 threshold_no, const MeterFired *fired);
 extern bool meter_fired_unpack(MeterText *rest, int32 *threshold_no, MeterFired *fired);
 
