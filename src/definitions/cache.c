@@ -315,7 +315,7 @@ load_watches(const pg_uuid_t *organization, MeterListeners *found, Datum type)
 		" JOIN meter.threshold_watch AS w ON w.organization_id = m.organization_id AND w.meter_id = m.id"
 		" JOIN meter.threshold AS t ON t.organization_id = w.organization_id AND t.watch_no = w.watch_no"
 		" WHERE m.organization_id = $1 AND m.metric_key = $2"
-		" ORDER BY w.watch_no, t.threshold_no",
+		" ORDER BY w.scope_id COLLATE \"C\" NULLS FIRST, w.watch_no, t.threshold_no",
 		2, {UUIDOID, TEXTOID}
 	};
 	MeterWatch *watch = NULL;
@@ -341,6 +341,8 @@ load_watches(const pg_uuid_t *organization, MeterListeners *found, Datum type)
 			watch = meter->watches[meter->nwatches++] = palloc(sizeof(MeterWatch));
 			meter_watch_read(watch, row);
 		}
+		if (watch->scope_id == NULL)
+			meter->nplain = meter->nwatches;
 		meter->blocks |= watch->blocks;
 	}
 	MemoryContextSwitchTo(old);

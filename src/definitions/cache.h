@@ -19,7 +19,8 @@ typedef struct MeterEntry
 	int			nversions;
 	MeterPlan **versions;
 	int			nwatches;		/* what its thresholds look at */
-	MeterWatch **watches;		/* by watch_no */
+	int			nplain;			/* of all subjects: the first ones, by watch_no */
+	MeterWatch **watches;		/* the others by scope_id, then watch_no */
 	bool		blocks;			/* one of them refuses what goes too far */
 } MeterEntry;
 

@@ -52,6 +52,7 @@ typedef struct MeterContribution
 	MeterTiming timing;
 	TimestampTz placement;		/* where it is counted */
 	bool		closed;			/* where closing must be told of it */
+	bool		over_quota;		/* it was to be counted, but for a quota */
 	int			series;			/* in the batch */
 	MeterText	dedup_key;		/* where the version has a dedup_key_path */
 	int			first_measure;	/* what its profiles count, in the batch */
@@ -117,6 +118,7 @@ typedef struct MeterBatch
 	int			nseries;
 	int			series_size;
 	struct HTAB *series_index;
+	struct HTAB *keys;			/* where an event may give its own back */
 	int			nmaybe_late;	/* contributions to be judged */
 	int			nmoved;			/* ... that may be counted elsewhere than the
 								 * event's row is */
@@ -158,6 +160,9 @@ extern MeterText meter_event_key(const MeterEvent *event);
 
 /* dedup.c: claim the keys of what is new and settle every event's status. */
 extern void meter_batch_dedup(MeterBatch *batch);
+
+/* Give back the keys of what is over a quota. */
+extern void meter_batch_give_back(const MeterBatch *batch);
 
 /* What is said of a key that was counted before with another payload. */
 extern MeterError *meter_batch_key_conflict(const MeterBatch *batch);
@@ -204,6 +209,10 @@ extern MeterRejectedRow meter_rejection_row(const MeterBatch *batch, const Meter
 
 /* Keep whole what was not counted, once for each meter that did not. */
 extern void meter_batch_keep_rejections(void *arg, MeterBatch *batch);
+
+/* The SQLSTATE of a refusal that fails its statement; otherwise what it is but
+ * for a quota. */
+extern int	meter_refusal_sqlstate(const MeterError *err, int otherwise);
 
 /* settings.partial = false: one bad event fails all. */
 extern void meter_batch_refuse_bad(const MeterBatch *batch);

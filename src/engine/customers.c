@@ -91,13 +91,13 @@ meter_customer_names(const pg_uuid_t *organization, const MeterText *subjects, i
 	pfree(nulls);
 }
 
-/* The window of a row of the subscriptions' query. */
-static MeterWindow
-get_window(uint64 row)
+/* A subscription's window; see customers.h. */
+MeterWindow
+meter_subscription_window(uint64 row, int column)
 {
 	MeterWindow window = {0};
-	MeterText	size = meter_spi_get_text(row, 4);
-	MeterText	zone = meter_spi_get_text(row, 6);
+	MeterText	size = meter_spi_get_text(row, column + 1);
+	MeterText	zone = meter_spi_get_text(row, column + 3);
 	bool		isnull;
 
 	if (!meter_window_size_parse(size.data, size.len, &window.size) ||
@@ -107,9 +107,9 @@ get_window(uint64 row)
 				 errmsg("the server does not know the billing period %.*s in time zone \"%.*s\"",
 						size.len, size.data, zone.len, zone.data),
 				 errhint("Are all time zone names of its old machine installed?")));
-	window.count = DatumGetInt32(meter_spi_value(row, 5, &isnull));
+	window.count = DatumGetInt32(meter_spi_value(row, column + 2, &isnull));
 	window.has_anchor = true;
-	window.anchor = DatumGetTimestampTz(meter_spi_value(row, 3, &isnull));
+	window.anchor = DatumGetTimestampTz(meter_spi_value(row, column, &isnull));
 	return window;
 }
 
@@ -154,7 +154,7 @@ meter_customer_periods(const pg_uuid_t *organization, const MeterText *subject,
 			periods[n++] = (MeterPeriod) {at, started, *rest};
 			at = started;
 		}
-		periods[n++] = (MeterPeriod) {at, ended, get_window(row)};
+		periods[n++] = (MeterPeriod) {at, ended, meter_subscription_window(row, 3)};
 		at = ended;
 	}
 	SPI_freetuptable(SPI_tuptable);

@@ -48,4 +48,8 @@ extern int	meter_customer_periods(const pg_uuid_t *organization, const MeterText
 								   TimestampTz from, TimestampTz to,
 								   const MeterWindow *rest, MeterPeriod **list);
 
+/* The billing periods of a subscription, from a row with its anchor, size, count
+ * and time zone in that column and the next ones. */
+extern MeterWindow meter_subscription_window(uint64 row, int column);
+
 #endif							/* METER_ENGINE_CUSTOMERS_H */

@@ -426,6 +426,33 @@ drop_duplicates(MeterBatch *batch)
 	}
 }
 
+/* Give back the keys of what is over a quota; see batch.h.  An event that had
+ * them before, and is only tried again, keeps them. */
+void
+meter_batch_give_back(const MeterBatch *batch)
+{
+	KeyList		list = new_key_list(batch->nevents + batch->ncontributions);
+
+	for (int i = 0; i < batch->nevents; i++)
+	{
+		const MeterEvent *event = &batch->events[i];
+		bool		over = false;
+
+		if (meter_event_known(event))
+			continue;
+		for (int c = event->first; c < event->first + event->ncontributions; c++)
+		{
+			over |= batch->contributions[c].over_quota;
+			if (batch->contributions[c].over_quota && batch->contributions[c].dedup_key.data)
+				list_meter_key(&list, batch, c);
+		}
+		if (over && event->id.data && !meter_event_keeps_keys(event))
+			list_envelope(&list, batch, i);
+	}
+	if (list.n > 0)
+		meter_key_release(&batch->organization, list.keys, list.n);
+}
+
 /* Claim the one event's key in a chain; see batch.h. */
 void
 meter_batch_claim_chained(MeterBatch *batch)

@@ -6,11 +6,12 @@
  *	  judge		what may have come late (late.h)
  *	  claim		envelope keys; then, for events that are new, the keys of
  *				meters with a dedup_key_path
+ *	  watch		what is counted against thresholds and quotas (threshold.h)
  *	  number	the series of what is counted
  *	  append	events; merge rollups; keep rejections
  *
  * Locks, in order: definitions shared (locks.h), keys (unique index, sorted),
- * rollup pages to be merged (never waited for).  All are held to the end of
+ * rows of what thresholds watch (sorted), rollup pages to be merged (never waited for).  All are held to the end of
  * the caller's transaction, and all that is written is part of it.
  */
 #include "engine/ingest.h"
@@ -26,6 +27,7 @@
 #include "engine/late.h"
 #include "engine/locks.h"
 #include "engine/spi.h"
+#include "engine/threshold.h"
 
 /* A batch is processed when it holds as much. */
 #define BATCH_EVENTS 20000
@@ -41,6 +43,7 @@ struct MeterIngest
 	MeterIngestKeep keep;
 	const char *reason;			/* why closed windows change */
 	bool		partial;		/* one bad event does not fail its batch */
+	bool		fails;			/* whoever calls fails where an event is refused */
 	void	   *arg;
 	int			ordinal;
 	size_t		bytes;
@@ -79,6 +82,7 @@ reset_batch(MeterIngest *ingest)
 	batch->series = NULL;
 	batch->nseries = batch->series_size = 0;
 	batch->series_index = NULL;
+	batch->keys = NULL;
 	batch->nmaybe_late = batch->nmoved = batch->nclosed = 0;
 	ingest->bytes = 0;
 }
@@ -118,6 +122,13 @@ meter_ingest_begin(const pg_uuid_t *organization, MeterIngestEmit emit, void *ar
 	return ingest;
 }
 
+/* The caller fails where an event is refused; see ingest.h. */
+void
+meter_ingest_fails(MeterIngest *ingest)
+{
+	ingest->fails = true;
+}
+
 /* Begin to try events again; see ingest.h. */
 MeterIngest *
 meter_ingest_begin_again(const pg_uuid_t *organization, MeterIngestKeep keep, void *arg, const char *reason)
@@ -132,17 +143,14 @@ meter_ingest_begin_again(const pg_uuid_t *organization, MeterIngestKeep keep, vo
 
 static void process_batch(MeterIngest *ingest);
 
-/* Add one event, new or to be tried again. */
-static int
-add_event(MeterIngest *ingest, MeterText text, const MeterRetry *retry)
+/* Read and measure an event, the batch's last one then. */
+static void
+read_event(MeterIngest *ingest, MeterText text, const MeterRetry *retry)
 {
 	MeterBatch *batch = &ingest->batch;
-	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	MeterEvent *event;
 	MeterError	err;
-	int			used;
 
-	CHECK_FOR_INTERRUPTS();
 	batch->events = meter_batch_grow(batch->events, batch->nevents, &batch->events_size, sizeof(MeterEvent), 8);
 	event = &batch->events[batch->nevents++];
 	memset(event, 0, sizeof(*event));
@@ -163,9 +171,37 @@ add_event(MeterIngest *ingest, MeterText text, const MeterRetry *retry)
 		/* its envelope is not to be relied on */
 		event->id.data = NULL;
 	}
+}
+
+/* Add one event, new or to be tried again. */
+static int
+add_event(MeterIngest *ingest, MeterText text, const MeterRetry *retry)
+{
+	MeterBatch *batch = &ingest->batch;
+	MeterBatch	before = *batch;
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+	int			used;
+
+	CHECK_FOR_INTERRUPTS();
+	read_event(ingest, text, retry);
+	if (meter_batch_repeats(batch))
+	{
+		/* the batch goes without it, and it begins the next one */
+		MemoryContextSwitchTo(old);
+		batch->nevents = before.nevents;
+		batch->ncontributions = before.ncontributions;
+		batch->nmeasures = before.nmeasures;
+		batch->nmaybe_late = before.nmaybe_late;
+		batch->nmoved = before.nmoved;
+		process_batch(ingest);
+		ingest->ordinal--;
+		old = MemoryContextSwitchTo(batch->context);
+		read_event(ingest, text, retry);
+		(void) meter_batch_repeats(batch);
+	}
 	MemoryContextSwitchTo(old);
 
-	used = event->raw.len;
+	used = batch->events[batch->nevents - 1].raw.len;
 	ingest->bytes += used;
 	if (batch->nevents >= BATCH_EVENTS || ingest->bytes >= BATCH_BYTES ||
 		MemoryContextMemAllocated(batch->context, false) >= BATCH_MEMORY)
@@ -313,14 +349,11 @@ meter_batch_number_series(MeterBatch *batch)
 	meter_series_resolve(&batch->organization, used, n);
 }
 
-/*
- * The short way of a batch of one event that is new, as nearly all single
- * reports are: key, event and rollups in one statement.  Returns false, with
- * nothing done, where it cannot be taken or the key was there.
- */
+/* Can a batch go the short way, as far as can be seen before? */
 static bool
-process_single(MeterBatch *batch)
+may_be_short(const MeterIngest *ingest)
 {
+	const MeterBatch *batch = &ingest->batch;
 	const MeterEvent *event = &batch->events[0];
 
 	if (batch->nevents != 1 || event->id.data == NULL || event->retry ||
@@ -329,9 +362,33 @@ process_single(MeterBatch *batch)
 		return false;
 	for (int i = 0; i < batch->ncontributions; i++)
 	{
-		if (batch->contributions[i].plan->dedup_path)
+		const MeterContribution *c = &batch->contributions[i];
+
+		/* what a quota turns away must not have been counted, or all of it fails */
+		if (c->plan->dedup_path || (c->meter->blocks && !ingest->fails))
 			return false;
 	}
+	return true;
+}
+
+/*
+ * The short way of a batch of one event that is new, as nearly all single
+ * reports are: key, event and rollups in one statement, thresholds behind it,
+ * whose rows are held the shorter.  Returns false, with nothing done, where it
+ * cannot be taken or the key was there.
+ */
+static bool
+process_single(MeterIngest *ingest)
+{
+	MeterBatch *batch = &ingest->batch;
+	const MeterEvent *event = &batch->events[0];
+	MeterWatching *watching;
+
+	if (!may_be_short(ingest))
+		return false;
+	watching = meter_batch_watching(batch);
+	if (watching && !meter_watching_may_wait(watching))
+		return false;
 	meter_batch_number_series(batch);
 	meter_spi_chain_begin();
 	meter_batch_claim_chained(batch);
@@ -339,6 +396,7 @@ process_single(MeterBatch *batch)
 	meter_batch_roll_up(batch);
 	if (!meter_spi_chain_end())
 		return false;
+	(void) meter_batch_watch(batch, watching);
 	meter_rollup_tidy(&batch->organization, (int32) meter_hour_of(event->time));
 	return true;
 }
@@ -354,9 +412,10 @@ process_batch(MeterIngest *ingest)
 		meter_batch_require_known(batch);
 	meter_batch_judge_late(batch, &ingest->late);
 	meter_batch_note_sources(batch);
-	if (!process_single(batch))
+	if (!process_single(ingest))
 	{
 		meter_batch_dedup(batch);
+		(void) meter_batch_watch(batch, meter_batch_watching(batch));
 		if (!ingest->partial)
 			meter_batch_refuse_bad(batch);
 		meter_batch_number_series(batch);

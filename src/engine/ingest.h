@@ -38,6 +38,9 @@ extern MeterIngest *meter_ingest_begin_again(const pg_uuid_t *organization, Mete
 /* Add one of them; *retry must stay as the text must. */
 extern void meter_ingest_add_again(MeterIngest *ingest, MeterText text, const MeterRetry *retry);
 
+/* Whoever calls fails, with all that was written, where an event is refused. */
+extern void meter_ingest_fails(MeterIngest *ingest);
+
 /* Process what is left. */
 extern void meter_ingest_finish(MeterIngest *ingest);
 

@@ -66,6 +66,13 @@ meter_batch_keep_rejections(void *arg, MeterBatch *batch)
 	meter_rejected_append(&batch->organization, batch->received_at, rows, n);
 }
 
+/* The SQLSTATE of a refusal; see batch.h. */
+int
+meter_refusal_sqlstate(const MeterError *err, int otherwise)
+{
+	return strcmp(err->code, "QUOTA_EXCEEDED") == 0 ? ERRCODE_CONFIGURATION_LIMIT_EXCEEDED : otherwise;
+}
+
 /* Why an event is not counted by all who listen, or NULL; one that is in
  * quarantine is not lost. */
 static const MeterError *
@@ -92,7 +99,7 @@ meter_batch_refuse_bad(const MeterBatch *batch)
 		const MeterError *error = refusal(batch, &batch->events[i]);
 
 		if (error)
-			meter_error_throw(error, ERRCODE_DATA_EXCEPTION,
+			meter_error_throw(error, meter_refusal_sqlstate(error, ERRCODE_DATA_EXCEPTION),
 							  psprintf("event %d cannot be counted, and batches are all or nothing here",
 									   batch->events[i].ordinal));
 	}

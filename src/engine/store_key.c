@@ -377,7 +377,7 @@ meter_key_release(const pg_uuid_t *organization, MeterKey *keys, int n)
 		"DELETE FROM meter.event_key WHERE ctid = ANY (ARRAY("
 		"SELECT k.ctid FROM pg_catalog.unnest($2) AS u(h),"
 		" LATERAL (SELECT k.ctid, k.seq FROM meter.event_key AS k"
-		" WHERE k.organization_id = $1 AND k.key_hash = u.h AND k.space = 0 OFFSET 0) AS k"
+		" WHERE k.organization_id = $1 AND k.key_hash = u.h OFFSET 0) AS k"
 		" WHERE k.seq = ANY ($3))) AND organization_id = $1",
 		3, {UUIDOID, UUIDARRAYOID, INT8ARRAYOID}
 	};

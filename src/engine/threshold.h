@@ -40,8 +40,21 @@ extern void meter_watching_apply(MeterWatching *watching, const MeterChange *cha
 extern void meter_threshold_recount(const pg_uuid_t *organization, const MeterEntry *meter,
 									TimestampTz from, TimestampTz to);
 
-/* threshold_batch.c: hold the counted contributions against thresholds: what
- * goes beyond a quota is not counted after all, and gives its keys back. */
-extern void meter_batch_watch(MeterBatch *batch);
+/* ---- threshold_batch.c ---- */
+
+/* Find whose quantities the batch changes; NULL for nobody's. */
+extern MeterWatching *meter_batch_watching(const MeterBatch *batch);
+
+/* Can the batch be held against thresholds when it is counted already?  Only
+ * where a refusal fails it. */
+extern bool meter_watching_may_wait(MeterWatching *watching);
+
+/* Hold what is counted against thresholds (NULL: none): what goes beyond a quota
+ * is not counted after all, gives its keys back, and this returns false. */
+extern bool meter_batch_watch(MeterBatch *batch, MeterWatching *watching);
+
+/* Has the batch's last event a key that an event before it has and may yet give
+ * back?  Then the batch is to be cut before it. */
+extern bool meter_batch_repeats(MeterBatch *batch);
 
 #endif							/* METER_ENGINE_THRESHOLD_H */

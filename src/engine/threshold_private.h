@@ -5,6 +5,11 @@
 #ifndef METER_ENGINE_THRESHOLD_PRIVATE_H
 #define METER_ENGINE_THRESHOLD_PRIVATE_H
 
+#include "compat.h"
+
+#include "storage/itemptr.h"
+
+#include "engine/customers.h"
 #include "engine/threshold.h"
 
 /* A quantity that a watch looks at: an account in a window. */
@@ -14,8 +19,9 @@ typedef struct MeterAccount
 	const MeterWatch *watch;
 	const MeterPlan *plan;		/* its own profile measures it */
 	MeterText	key;
-	MeterText	subject;		/* or the customer, where by_customer; no data for */
-	bool		by_customer;	/* all subjects together */
+	MeterText	subject;		/* no data for events that have none, and for all
+								 * subjects together */
+	bool		by_customer;	/* of a customer, whose id, code or alias it is */
 	MeterText	currency;		/* no data where the meter has none */
 	MeterText	dimensions;		/* a JSON object, no data unless per_dimensions */
 	bool		by_subscription;
@@ -26,6 +32,7 @@ typedef struct MeterAccount
 	TimestampTz to;				/* but for subscriptions */
 
 	/* its row */
+	ItemPointerData place;
 	bool		is_new;			/* there was none: the base is to be computed */
 	bool		has_value;
 	MeterDecimal value;
@@ -33,6 +40,8 @@ typedef struct MeterAccount
 	MeterFired *fired;			/* one for each of the watch's thresholds */
 	MeterDecimal reserved;
 	TimestampTz reserved_until; /* DT_NOEND without any */
+	bool		changed;
+	bool		recompute;		/* it does not say what it should any more */
 } MeterAccount;
 
 /* Functions whose value can be added to: the row needs no state. */
@@ -59,6 +68,13 @@ meter_account_value(const MeterAccount *account)
 extern void meter_account_sort(MeterAccount **accounts, int n);
 extern void meter_account_take(const pg_uuid_t *organization, MeterAccount **accounts, int n);
 
+/* Find the row of one account, locked or just to look; false where it is none. */
+extern bool meter_account_look(const pg_uuid_t *organization, MeterAccount *account, bool lock);
+
+/* Read an account from a row of SPI_tuptable: ctid, value, state, fired,
+ * reserved and reserved_until stand from that column on. */
+extern void meter_account_read(MeterAccount *account, uint64 row, int column);
+
 /* Write the rows, which were taken. */
 extern void meter_account_write(const pg_uuid_t *organization, MeterAccount **accounts, int n);
 
@@ -68,9 +84,72 @@ extern void meter_account_write(const pg_uuid_t *organization, MeterAccount **ac
  * now). */
 extern void meter_account_compute(const pg_uuid_t *organization, MeterAccount **accounts, int n);
 
+/* ---- threshold_scope.c: whose a subject is ---- */
+
+/* A subscription of a subject's owner. */
+typedef struct MeterHolding
+{
+	pg_uuid_t	id;
+	const char *id_text;
+	TimestampTz from;			/* half-open */
+	TimestampTz to;
+	MeterWindow window;			/* its billing periods */
+	int			nproducts;
+	const char **products;		/* their ids */
+} MeterHolding;
+
+typedef struct MeterOwner
+{
+	MeterText	subject;
+	MeterText	customer;		/* its id; no data: nobody's */
+	int			nnames;			/* what the customer is called in events; the */
+	const char **names;			/* subject alone where it is nobody's */
+	int			nholdings;
+	MeterHolding *holdings;		/* the one that started first goes first */
+} MeterOwner;
+
+/* The owners of the subjects, by a snapshot of now; palloc'd. */
+extern MeterOwner *meter_owners_find(const pg_uuid_t *organization, const MeterText *subjects, int n);
+
+/* The billing period of the owner (NULL: of nobody) that holds t; rest where no
+ * subscription has it. */
+extern MeterInterval meter_owner_period(const MeterOwner *owner, const MeterWindow *rest, TimestampTz t);
+
 /* ---- threshold_account.c: whose quantities an event changes ---- */
 
-/* Read the value out of the account's state. */
+typedef struct MeterAccounts MeterAccounts;
+
+/* An empty set, in the current memory context. */
+extern MeterAccounts *meter_accounts_begin(const pg_uuid_t *organization);
+
+/* Look up, all at once, what must be known of these series' subjects. */
+extern void meter_accounts_prepare(MeterAccounts *set, const MeterEntry *meter, const MeterSeries **series, int n);
+
+/*
+ * The accounts that an event of a series, counted at a time by a version of the
+ * meter, belongs to; they are in the set then.  Good until the next call.
+ */
+extern int	meter_accounts_find(MeterAccounts *set, const MeterEntry *meter, const MeterPlan *plan,
+								const MeterSeries *series, TimestampTz time, MeterAccount ***list);
+
+/* All that were found. */
+extern int	meter_accounts_all(MeterAccounts *set, MeterAccount ***list);
+
+/* Take their rows and compute the base of those that are new. */
+extern void meter_accounts_take(MeterAccounts *set);
+
+/* Is a window that nobody met before certain to begin empty? */
+extern bool meter_account_begins_empty(const MeterAccount *account);
+
+/* Nothing was used: what a new window begins with. */
+extern void meter_account_clear(MeterAccount *account);
+
+/* Add a sample to value and state; false, with nothing done, where the function
+ * cannot take it back. */
+extern bool meter_account_add(MeterAccount *account, const MeterMeasure *measure, TimestampTz time,
+							  int64 seq, int weight);
+
+/* Read the value out of the account's state, where it has one. */
 extern void meter_account_read_value(MeterAccount *account);
 
 /* ---- threshold_emit.c: what is told ---- */
@@ -100,5 +179,42 @@ extern void meter_breaches_add(MeterBreaches *breaches, MeterAccount *account, c
 
 /* Write them to the outbox, by order, then threshold, then as they were added. */
 extern void meter_breaches_emit(const pg_uuid_t *organization, TimestampTz now, MeterBreaches *breaches);
+
+/* ---- threshold.c ---- */
+
+/* What a quota says to a change that is more than it allows. */
+typedef struct MeterQuota
+{
+	const MeterThreshold *threshold;
+	const MeterEntry *meter;
+	const MeterAccount *account;
+	MeterDecimal limit;
+	MeterDecimal used;
+	MeterDecimal reserved;
+	MeterDecimal asked;
+	TimestampTz window_start;
+	TimestampTz window_end;
+} MeterQuota;
+
+/* Find whom the changes are about, without taking rows yet; NULL for nobody. */
+extern MeterWatching *meter_watching_find(const pg_uuid_t *organization, TimestampTz now,
+										  const MeterChange *changes, int n);
+
+extern void meter_watching_take(MeterWatching *watching);
+
+/*
+ * Make one change of those that were found, and gather what it crosses.  With
+ * quota it is made only if no quota is against it; else this returns false, and
+ * *quota says which.  Changes of one event have the same order.
+ */
+extern bool meter_watching_change(MeterWatching *watching, const MeterChange *change, int order,
+								  MeterBreaches *breaches, MeterQuota *quota);
+
+/* Write rows and breaches; what had to be computed anew comes behind all that
+ * happened before, by that order. */
+extern void meter_watching_end(MeterWatching *watching, MeterBreaches *breaches, int order);
+
+/* The refusal as an error of the change's event, in the current memory context. */
+extern void meter_quota_error(const MeterQuota *quota, MeterError *err);
 
 #endif							/* METER_ENGINE_THRESHOLD_PRIVATE_H */

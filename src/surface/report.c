@@ -310,6 +310,7 @@ keep_result(void *arg, const MeterEvent *event)
 		*result->error = *event->error;
 		result->error->message = pstrdup(event->error->message);
 		result->error->pointer = event->error->pointer ? pstrdup(event->error->pointer) : NULL;
+		result->error->detail = event->error->detail ? pstrdup(event->error->detail) : NULL;
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -372,6 +373,7 @@ meter_report_usage(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	ingest = meter_ingest_begin(PG_GETARG_UUID_P(0), keep_result, &result);
+	meter_ingest_fails(ingest);
 	meter = find_meter(PG_GETARG_UUID_P(0), &report);
 	plan = report_plan(&report, meter);
 	(void) meter_ingest_add(ingest, report_event(&report, meter, plan, key));
@@ -381,7 +383,12 @@ meter_report_usage(PG_FUNCTION_ARGS)
 
 	/* an error takes the kept rejection back too: the caller has it instead */
 	if (result.status == METER_STATUS_REJECTED)
-		meter_error_throw(result.error, ERRCODE_INVALID_PARAMETER_VALUE, "usage report rejected");
+	{
+		int			sqlstate = meter_refusal_sqlstate(result.error, ERRCODE_INVALID_PARAMETER_VALUE);
+
+		meter_error_throw(result.error, sqlstate, sqlstate == ERRCODE_INVALID_PARAMETER_VALUE ?
+						  "usage report rejected" : result.error->code);
+	}
 	if (result.status == METER_STATUS_CONFLICT)
 		meter_error_throw(result.error, ERRCODE_UNIQUE_VIOLATION, "usage report refused");
 	SPI_finish();

@@ -30,6 +30,7 @@ meter_error_set(MeterError *err, const char *code, const char *fmt,...)
 	err->pointer = NULL;
 	err->position = 0;
 	err->message = buf.data;
+	err->detail = NULL;
 	return false;
 }
 
@@ -64,6 +65,7 @@ meter_error_throw(const MeterError *err, int sqlstate, const char *what)
 	ereport(ERROR,
 			(errcode(sqlstate),
 			 errmsg("%s: %s", what, err->message),
+			 err->detail ? errdetail_internal("%s", err->detail) :
 			 has_pointer && err->position > 0 ?
 			 errdetail("%s at %s, character %d.", err->code, err->pointer, err->position) :
 			 has_pointer ? errdetail("%s at %s.", err->code, err->pointer) :

@@ -18,9 +18,10 @@ typedef struct MeterError
 	int			position;		/* 1-based character in a path, expression or
 								 * pattern; 0 where there is none */
 	char	   *message;		/* one sentence, lower case, no full stop */
+	char	   *detail;			/* a JSON object for programs, or NULL */
 } MeterError;
 
-/* Fill *err (pointer NULL, position 0) and return false. */
+/* Fill *err (pointer and detail NULL, position 0) and return false. */
 extern bool meter_error_set(MeterError *err, const char *code,
 							const char *fmt,...) pg_attribute_printf(3, 4);
 

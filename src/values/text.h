@@ -7,11 +7,23 @@
 
 #include "compat.h"
 
+#include "utils/hsearch.h"
+
 /* Not NUL-terminated; NULL data means there is none (SQL null). */
 typedef struct MeterText
 {
 	const char *data;
 	int			len;
 } MeterText;
+
+static inline bool
+meter_text_same(MeterText a, MeterText b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* An empty hash table whose entries of that size begin with the MeterText they
+ * are found by; what that points to is not copied. */
+extern HTAB *meter_text_table(const char *name, Size entry, MemoryContext context);
 
 #endif							/* METER_VALUES_TEXT_H */

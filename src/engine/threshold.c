@@ -1,0 +1,302 @@
+/*
+ * threshold.c
+ *		Changes of usage, held against thresholds.
+ *
+ * The rows of the accounts are taken before usage changes, so that what a row
+ * does not say yet can be computed from usage as it was; they are written
+ * behind it.  Between the two the changes go over the accounts in their order,
+ * one by one: each moves the value, and what lies on the way is crossed.
+ */
+#include "engine/threshold_private.h"
+
+#include "utils/memutils.h"
+
+struct MeterWatching
+{
+	pg_uuid_t	organization;
+	TimestampTz now;
+	MemoryContext context;
+	MeterAccounts *accounts;
+};
+
+static bool
+watched(const MeterChange *changes, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (changes[i].meter->nwatches > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Look up what must be known of the changes' subjects, meter by meter. */
+static void
+prepare(MeterAccounts *set, const MeterChange *changes, int n)
+{
+	const MeterSeries **series = palloc_extended(n * sizeof(MeterSeries *), MCXT_ALLOC_HUGE);
+	bool	   *done = palloc0(n * sizeof(bool));
+
+	for (int i = 0; i < n; i++)
+	{
+		int			m = 0;
+
+		if (done[i] || changes[i].meter->nwatches == 0)
+			continue;
+		for (int j = i; j < n; j++)
+		{
+			if (changes[j].meter != changes[i].meter)
+				continue;
+			done[j] = true;
+			series[m++] = changes[j].series;
+		}
+		meter_accounts_prepare(set, changes[i].meter, series, m);
+	}
+}
+
+/* Find whom the changes are about; see threshold.h. */
+MeterWatching *
+meter_watching_find(const pg_uuid_t *organization, TimestampTz now, const MeterChange *changes, int n)
+{
+	MemoryContext context;
+	MemoryContext old;
+	MeterWatching *watching;
+
+	if (!watched(changes, n))
+		return NULL;
+	context = AllocSetContextCreate(CurrentMemoryContext, "meter thresholds", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	watching = palloc0(sizeof(MeterWatching));
+	watching->organization = *organization;
+	watching->now = now;
+	watching->context = context;
+	watching->accounts = meter_accounts_begin(organization);
+	prepare(watching->accounts, changes, n);
+	for (int i = 0; i < n; i++)
+	{
+		MeterAccount **list;
+
+		if (changes[i].meter->nwatches > 0)
+			(void) meter_accounts_find(watching->accounts, changes[i].meter, changes[i].plan,
+									   changes[i].series, changes[i].time, &list);
+	}
+	MemoryContextSwitchTo(old);
+	return watching;
+}
+
+/* Can the rows be taken behind the change?  See threshold.h.  They can where no
+ * base has to be computed, since usage would have the change in it. */
+bool
+meter_watching_may_wait(MeterWatching *watching)
+{
+	MeterAccount **list;
+	int			n = meter_accounts_all(watching->accounts, &list);
+	MemoryContext old = MemoryContextSwitchTo(watching->context);
+	bool		may = true;
+
+	for (int i = 0; i < n && may; i++)
+		may = meter_account_begins_empty(list[i]) ||
+			meter_account_look(&watching->organization, list[i], false);
+	MemoryContextSwitchTo(old);
+	return may;
+}
+
+/* Take the rows; see threshold.h. */
+void
+meter_watching_take(MeterWatching *watching)
+{
+	meter_accounts_take(watching->accounts);
+}
+
+/* Both at once; see threshold.h. */
+MeterWatching *
+meter_watching_begin(const pg_uuid_t *organization, TimestampTz now, const MeterChange *changes, int n)
+{
+	MeterWatching *watching = meter_watching_find(organization, now, changes, n);
+
+	if (watching)
+		meter_watching_take(watching);
+	return watching;
+}
+
+/* Would the change be more than a quota allows?  Then this says so. */
+static bool
+refused(const MeterAccount *account, const MeterDecimal *from, MeterQuota *quota)
+{
+	MeterDecimal before = meter_decimal_zero;
+	MeterDecimal after;
+
+	if (from)
+		meter_decimal_add(from, &account->reserved, &before);
+	if (!account->has_value)
+		return false;
+	meter_decimal_add(&account->value, &account->reserved, &after);
+	for (int i = 0; i < account->watch->nthresholds; i++)
+	{
+		const MeterThreshold *threshold = &account->watch->thresholds[i];
+
+		if (!threshold->blocks ||
+			!meter_levels_exceeds(&threshold->levels, from ? &before : NULL, &after))
+			continue;
+		*quota = (MeterQuota) {
+			.threshold = threshold, .meter = account->meter, .account = account,
+				.limit = threshold->levels.values[threshold->levels.nvalues - 1],
+				.used = from ? *from : meter_decimal_zero, .reserved = account->reserved,
+				.window_start = account->window_start, .window_end = account->window_end
+		};
+		if (from)
+			meter_decimal_sub(&account->value, from, &quota->asked);
+		else
+			quota->asked = account->value;
+		return true;
+	}
+	return false;
+}
+
+/* An account as it is, to be put back: what takes nothing back is copied. */
+typedef struct Before
+{
+	bool		has_value;
+	MeterDecimal value;
+	MeterState *state;
+} Before;
+
+static Before
+remember(const MeterAccount *account)
+{
+	Before		before = {.has_value = account->has_value, .value = account->value};
+	StringInfoData buf;
+
+	if (account->state && account->watch->blocks)
+	{
+		initStringInfo(&buf);
+		meter_state_pack(account->state, &buf);
+		before.state = meter_state_unpack(buf.data, buf.len, CurrentMemoryContext);
+	}
+	return before;
+}
+
+static void
+put_back(MeterAccount *account, const Before *before)
+{
+	account->has_value = before->has_value;
+	account->value = before->value;
+	if (before->state)
+		account->state = before->state;
+}
+
+/* Make one change; see threshold_private.h. */
+bool
+meter_watching_change(MeterWatching *watching, const MeterChange *change, int order,
+					  MeterBreaches *breaches, MeterQuota *quota)
+{
+	MemoryContext old = MemoryContextSwitchTo(watching->context);
+	MeterAccount **list;
+	int			n = meter_accounts_find(watching->accounts, change->meter, change->plan, change->series,
+										change->time, &list);
+	Before	   *before = palloc(Max(n, 1) * sizeof(Before));
+	bool		allowed = true;
+	int			done;
+
+	for (done = 0; done < n && allowed; done++)
+	{
+		MeterAccount *account = list[done];
+
+		before[done] = remember(account);
+		if (!meter_account_add(account, change->measure, change->time, change->seq, change->weight))
+			account->recompute = true;
+		else if (quota && account->watch->blocks)
+			allowed = !refused(account, before[done].has_value ? &before[done].value : NULL, quota);
+	}
+	for (int i = 0; i < done; i++)
+	{
+		if (!allowed)
+		{
+			put_back(list[i], &before[i]);
+			continue;
+		}
+		list[i]->changed = true;
+		if (!list[i]->recompute)
+			meter_breaches_add(breaches, list[i], before[i].has_value ? &before[i].value : NULL, order);
+	}
+	pfree(before);
+	MemoryContextSwitchTo(old);
+	return allowed;
+}
+
+/* Compute anew what could not go back. */
+static void
+recompute(MeterWatching *watching, MeterBreaches *breaches, int order)
+{
+	MeterAccount **list;
+	int			n = meter_accounts_all(watching->accounts, &list);
+	MeterAccount **wanted = palloc(Max(n, 1) * sizeof(MeterAccount *));
+	Before	   *before = palloc(Max(n, 1) * sizeof(Before));
+	int			m = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!list[i]->recompute)
+			continue;
+		before[m] = (Before) {.has_value = list[i]->has_value, .value = list[i]->value};
+		wanted[m++] = list[i];
+	}
+	if (m == 0)
+		return;
+	meter_account_compute(&watching->organization, wanted, m);
+	for (int i = 0; i < m; i++)
+	{
+		wanted[i]->recompute = false;
+		meter_breaches_add(breaches, wanted[i], before[i].has_value ? &before[i].value : NULL, order);
+	}
+}
+
+/* The accounts whose rows do not say what they should. */
+static int
+written(MeterWatching *watching, MeterAccount ***list)
+{
+	MeterAccount **all;
+	int			n = meter_accounts_all(watching->accounts, &all);
+	int			m = 0;
+
+	*list = palloc(Max(n, 1) * sizeof(MeterAccount *));
+	for (int i = 0; i < n; i++)
+	{
+		if (all[i]->is_new || all[i]->changed)
+			(*list)[m++] = all[i];
+	}
+	return m;
+}
+
+/* Write what came of it; see threshold_private.h. */
+void
+meter_watching_end(MeterWatching *watching, MeterBreaches *breaches, int order)
+{
+	MemoryContext old = MemoryContextSwitchTo(watching->context);
+	MeterAccount **list;
+	int			n;
+
+	recompute(watching, breaches, order);
+	n = written(watching, &list);
+	meter_account_write(&watching->organization, list, n);
+	if (breaches->n > 0)
+		meter_breaches_emit(&watching->organization, watching->now, breaches);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(watching->context);
+}
+
+/* Apply the changes; see threshold.h. */
+void
+meter_watching_apply(MeterWatching *watching, const MeterChange *changes, int n)
+{
+	MeterBreaches breaches = {0};
+
+	if (watching == NULL)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		if (changes[i].meter->nwatches > 0)
+			(void) meter_watching_change(watching, &changes[i], i, &breaches, NULL);
+	}
+	meter_watching_end(watching, &breaches, n);
+}
