@@ -207,7 +207,16 @@ extern MeterRejectedRow meter_rejection_row(const MeterBatch *batch, const Meter
 											const MeterEntry *meter, int64 first,
 											const char *status, const MeterError *err);
 
-/* Keep whole what was not counted, once for each meter that did not. */
+/*
+ * Tell of what the rejected store keeps from now on: one domain event for each
+ * meter, or none, and code, however many events that are.  What is in quarantine
+ * is not refused, and left out.
+ */
+extern void meter_rejections_announce(const pg_uuid_t *organization, TimestampTz at,
+									  const MeterRejectedRow *rows, int n);
+
+/* Keep whole what was not counted, once for each meter that did not, and tell
+ * of it. */
 extern void meter_batch_keep_rejections(void *arg, MeterBatch *batch);
 
 /* The SQLSTATE of a refusal that fails its statement; otherwise what it is but

@@ -191,7 +191,7 @@ keep_rejections(const MeterBatch *batch, TimestampTz time)
 		rows[n] = (MeterRejectedRow) {
 			.rejection_id = meter_rejected_next_id(), .seq = batch->events[0].seq,
 				.time = time, .stored = true,
-				.meter_id = &c->meter->id, .status = meter_rejection_status(c->outcome),
+				.meter_id = &c->meter->id, .meter_key = c->meter->key, .status = meter_rejection_status(c->outcome),
 				.code = c->error->code, .pointer = c->error->pointer, .message = c->error->message,
 				.payload = batch->events[0].raw
 		};
@@ -199,6 +199,7 @@ keep_rejections(const MeterBatch *batch, TimestampTz time)
 		n++;
 	}
 	meter_rejected_append(&batch->organization, batch->received_at, rows, n);
+	meter_rejections_announce(&batch->organization, batch->received_at, rows, n);
 }
 
 /* Name a version in the row that is counted at a time, made if there is none. */

@@ -4,6 +4,15 @@
  */
 #include "engine/ingest.h"
 
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/uuid.h"
+
+/* Of a flood of rejections a domain event names the first ones only. */
+#define NAMED_REJECTIONS 100
+
 /* What the rejected store calls an outcome; see batch.h. */
 const char *
 meter_rejection_status(MeterOutcome outcome)
@@ -32,9 +41,93 @@ meter_rejection_row(const MeterBatch *batch, const MeterEvent *event, const Mete
 		.rejection_id = id, .first_id = first ? first : id,
 			.seq = meter_event_keeps_keys(event) ? event->seq : 0,
 			.time = event->main_time, .stored = meter_event_stored(batch, event),
-			.meter_id = meter ? &meter->id : NULL, .status = status, .code = err->code,
+			.meter_id = meter ? &meter->id : NULL, .meter_key = meter ? meter->key : NULL, .status = status, .code = err->code,
 			.pointer = err->pointer, .message = err->message, .payload = event->raw
 	};
+}
+
+/* By meter, none first, and code; those of one pair stay in their order. */
+static int
+rejected_row_cmp(const void *pa, const void *pb)
+{
+	const MeterRejectedRow *a = *(const MeterRejectedRow *const *) pa;
+	const MeterRejectedRow *b = *(const MeterRejectedRow *const *) pb;
+	int			cmp = (a->meter_id != NULL) - (b->meter_id != NULL);
+
+	if (cmp == 0 && a->meter_id)
+		cmp = memcmp(a->meter_id, b->meter_id, UUID_LEN);
+	if (cmp == 0)
+		cmp = strcmp(a->code, b->code);
+	return cmp != 0 ? cmp : (a > b) - (a < b);
+}
+
+/* Are they told of together? */
+static bool
+same_reason(const MeterRejectedRow *a, const MeterRejectedRow *b)
+{
+	return (a->meter_id == NULL) == (b->meter_id == NULL) &&
+		(a->meter_id == NULL || memcmp(a->meter_id, b->meter_id, UUID_LEN) == 0) &&
+		strcmp(a->code, b->code) == 0;
+}
+
+/* Append a member of an object, null where there is no text. */
+static void
+put_text(StringInfo buf, const char *name, const char *text)
+{
+	appendStringInfo(buf, "%c\"%s\":", buf->len > 0 ? ',' : '{', name);
+	if (text)
+		escape_json(buf, text);
+	else
+		appendStringInfoString(buf, "null");
+}
+
+/* The domain event of rejections by one meter, or none, for one reason. */
+static MeterDomainEvent
+rejected_event(const pg_uuid_t *organization, const MeterRejectedRow *const *rows, int n)
+{
+	const pg_uuid_t *meter_id = rows[0]->meter_id;
+	char	   *id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(meter_id ? meter_id : organization)));
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	put_text(&buf, "meter_id", meter_id ? id : NULL);
+	put_text(&buf, "meter_key", rows[0]->meter_key);
+	put_text(&buf, "code", rows[0]->code);
+	put_text(&buf, "message", rows[0]->message);
+	appendStringInfo(&buf, ",\"events\":%d,\"rejection_ids\":[", n);
+	for (int i = 0; i < Min(n, NAMED_REJECTIONS); i++)
+		appendStringInfo(&buf, "%s" INT64_FORMAT, i > 0 ? "," : "", rows[i]->rejection_id);
+	appendStringInfoString(&buf, "]}");
+	return (MeterDomainEvent) {
+		.aggregate_type = meter_id ? "meter" : "organization", .aggregate_id = id,
+			.event_type = "usage.rejected", .payload = {buf.data, buf.len}
+	};
+}
+
+/* Tell of rejections; see batch.h. */
+void
+meter_rejections_announce(const pg_uuid_t *organization, TimestampTz at, const MeterRejectedRow *rows, int n)
+{
+	const MeterRejectedRow **list = palloc(Max(n, 1) * sizeof(MeterRejectedRow *));
+	MeterDomainEvent *events;
+	int			nlist = 0;
+	int			nevents = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (strcmp(rows[i].status, meter_rejection_status(METER_OUTCOME_QUARANTINED)) != 0)
+			list[nlist++] = &rows[i];
+	}
+	qsort(list, nlist, sizeof(MeterRejectedRow *), rejected_row_cmp);
+	events = palloc(Max(nlist, 1) * sizeof(MeterDomainEvent));
+	for (int first = 0, i; first < nlist; first = i)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (i = first + 1; i < nlist && same_reason(list[first], list[i]); i++)
+			;
+		events[nevents++] = rejected_event(organization, list + first, i - first);
+	}
+	meter_domain_event_append(organization, at, events, nevents);
 }
 
 /* Keep what was not counted; see batch.h. */
@@ -64,6 +157,7 @@ meter_batch_keep_rejections(void *arg, MeterBatch *batch)
 			rows[n++] = meter_rejection_row(batch, event, NULL, 0, meter_status_name(event->status), event->error);
 	}
 	meter_rejected_append(&batch->organization, batch->received_at, rows, n);
+	meter_rejections_announce(&batch->organization, batch->received_at, rows, n);
 }
 
 /* The SQLSTATE of a refusal; see batch.h. */

@@ -274,6 +274,7 @@ keep_results(void *arg, MeterBatch *batch)
 	meter_rejection_settle(organization, batch->received_at, replay->resolution, results, nresults);
 	meter_rejection_stored(organization, firsts, times, nstored);
 	meter_rejected_append(organization, batch->received_at, rows, nrows);
+	meter_rejections_announce(organization, batch->received_at, rows, nrows);
 }
 
 /* Try the open rejections of some events. */

@@ -133,7 +133,7 @@ rejected_row(MeterReprocessChunk *chunk, const MeterReprocessRow *row)
 			.seq = event->seq, .stored = true,
 			/* the event itself stands at its own time, if not here */
 			.time = row->event.supplement ? event->time : event->main_time,
-			.meter_id = &chunk->reprocess->meter->id,
+			.meter_id = &chunk->reprocess->meter->id, .meter_key = chunk->reprocess->meter->key,
 			.status = meter_rejection_status(c->outcome),
 			.code = c->error->code, .pointer = c->error->pointer, .message = c->error->message,
 			.payload = write_event(event)
@@ -148,11 +148,12 @@ meter_reprocess_keep_rejections(MeterReprocessChunk *chunk)
 	MeterRejectedRow *rows = palloc(Max(chunk->nrows, 1) * sizeof(MeterRejectedRow));
 	int64	   *counted = palloc(Max(chunk->nrows, 1) * sizeof(int64));
 	int			ncounted = 0;
+	int			n = 0;
 
 	for (int first = 0, i = 0; first < chunk->nrows; first = i)
 	{
 		int			page = chunk->rows[first].page;
-		int			n = 0;
+		int			begin = n;
 
 		for (i = first; i < chunk->nrows && chunk->rows[i].page == page; i++)
 		{
@@ -166,9 +167,9 @@ meter_reprocess_keep_rejections(MeterReprocessChunk *chunk)
 			if (row->rejection == 0 && meter_rejection_status(c->outcome) != NULL)
 				rows[n++] = rejected_row(chunk, row);
 		}
-		if (n > 0)
-			meter_rejected_append(organization, chunk->pages[page].received_at, rows, n);
+		meter_rejected_append(organization, chunk->pages[page].received_at, rows + begin, n - begin);
 	}
+	meter_rejections_announce(organization, chunk->reprocess->now, rows, n);
 	if (ncounted > 0)
 		meter_known_rejection_resolve(organization, counted, ncounted, chunk->reprocess->now);
 }

@@ -341,6 +341,7 @@ typedef struct MeterRejectedRow
 	TimestampTz time;			/* first row: where the event is stored */
 	bool		stored;			/* ... if it is */
 	const pg_uuid_t *meter_id;	/* NULL: no meter came into it */
+	const char *meter_key;		/* its key, for who is told of it */
 	const char *status;
 	const char *code;
 	const char *pointer;		/* or NULL */
@@ -452,5 +453,19 @@ typedef struct MeterReversedRejection
  * again; waits for who does.  Palloc'd; returns how many there are. */
 extern int	meter_rejected_reverse(const pg_uuid_t *organization, int64 seq, TimestampTz at,
 								   MeterReversedRejection **list);
+
+/* ---- domain events: what others want to hear of ---- */
+
+typedef struct MeterDomainEvent
+{
+	const char *aggregate_type; /* what it is about, such as meter, */
+	const char *aggregate_id;	/* ... and which one */
+	const char *event_type;
+	MeterText	payload;		/* JSON object */
+} MeterDomainEvent;
+
+/* Write domain events to the outbox, numbered in this order. */
+extern void meter_domain_event_append(const pg_uuid_t *organization, TimestampTz occurred_at,
+									  const MeterDomainEvent *events, int n);
 
 #endif							/* METER_ENGINE_STORE_H */

@@ -117,7 +117,7 @@ whole_text(const char *text)
 }
 
 /* What the domain event of a result says; the meter's part comes made. */
-static Datum
+static MeterText
 make_payload(StringInfo buf, const char *head, const MeterResult *result)
 {
 	char		start[METER_TIMESTAMP_LEN];
@@ -133,7 +133,7 @@ make_payload(StringInfo buf, const char *head, const MeterResult *result)
 	append_numeric(buf, "value", result->value);
 	append_numeric(buf, "delta", result->delta);
 	appendStringInfoChar(buf, '}');
-	return PointerGetDatum(cstring_to_text_with_len(buf->data, buf->len));
+	return (MeterText) {pnstrdup(buf->data, buf->len), buf->len};
 }
 
 /* The part of a payload that all results of a lane share, without its brace. */
@@ -166,18 +166,13 @@ append_batch(const MeterClosing *closing, const MeterLane *lane, const MeterResu
 			TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID, INT8ARRAYOID
 		}
 	};
-	static MeterStatement announce = {
-		"INSERT INTO meter.domain_event_outbox"
-		" (organization_id, aggregate_type, aggregate_id, event_type, payload, occurred_at)"
-		" SELECT $1, 'meter', $2::text, $3, u.payload::jsonb, $4 FROM pg_catalog.unnest($5) AS u(payload)",
-		5, {UUIDOID, UUIDOID, TEXTOID, TIMESTAMPTZOID, TEXTARRAYOID}
-	};
 	static const Oid types[9] = {
 		TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT4OID, INT4OID, NUMERICOID, NUMERICOID, INT8OID
 	};
 	Datum	   *columns = palloc(9 * n * sizeof(Datum));
 	bool	   *nulls = palloc0(9 * n * sizeof(bool));
-	Datum	   *payloads = palloc(n * sizeof(Datum));
+	MeterDomainEvent *events = palloc(n * sizeof(MeterDomainEvent));
+	char	   *meter_id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&lane->meter->id)));
 	char	   *head = payload_head(closing, lane);
 	Datum		values[14];
 	char		flags[15] = "              ";
@@ -199,7 +194,11 @@ append_batch(const MeterClosing *closing, const MeterLane *lane, const MeterResu
 		columns[7 * n + i] = NumericGetDatum(result->delta);
 		nulls[7 * n + i] = result->delta == NULL;
 		columns[8 * n + i] = Int64GetDatum(result->count);
-		payloads[i] = make_payload(&buf, head, result);
+		events[i] = (MeterDomainEvent) {
+			.aggregate_type = "meter", .aggregate_id = meter_id,
+				.event_type = closing->reason ? "window.revised" : "window.closed",
+				.payload = make_payload(&buf, head, result)
+		};
 	}
 	values[0] = UUIDPGetDatum(&closing->organization);
 	values[1] = UUIDPGetDatum(&lane->meter->id);
@@ -209,10 +208,7 @@ append_batch(const MeterClosing *closing, const MeterLane *lane, const MeterResu
 	for (int c = 0; c < 9; c++)
 		values[5 + c] = meter_spi_array(columns + c * n, nulls + c * n, n, types[c]);
 	meter_spi_execute(&statement, values, flags, false);
-
-	values[2] = CStringGetTextDatum(closing->reason ? "window.revised" : "window.closed");
-	values[4] = meter_spi_array(payloads, NULL, n, TEXTOID);
-	meter_spi_execute(&announce, values, NULL, false);
+	meter_domain_event_append(&closing->organization, closing->now, events, n);
 }
 
 /* Write results and their domain events; see closing_private.h. */

@@ -199,3 +199,62 @@ CALL meter.reprocess(:org, 'shut-keep', '2025-01-01T00:00:00Z', '2025-01-02T00:0
 SELECT * FROM pg_temp.total('shut-all', 'shut-keep');
 SELECT status, code FROM meter.release_quarantine(:org, meter => 'shut-keep');
 SELECT * FROM pg_temp.total('shut-all', 'shut-keep');
+
+--
+-- Domain events: one a call, meter (or none) and code
+--
+CREATE VIEW pg_temp.told AS
+SELECT o.aggregate_type AS type, o.aggregate_id = coalesce(o.payload ->> 'meter_id', o.organization_id::text) AS named, o.payload ->> 'meter_key' AS meter,
+	o.payload ->> 'code' AS code, (o.payload ->> 'events')::int AS events, jsonb_array_length(o.payload -> 'rejection_ids') AS ids,
+	(SELECT array_agg(r.payload ->> 'id' ORDER BY r.id) FROM meter.rejected_events AS r
+		WHERE r.organization_id = o.organization_id AND r.meter_id IS NOT DISTINCT FROM (o.payload ->> 'meter_id')::uuid AND r.code = o.payload ->> 'code'
+			AND o.payload -> 'rejection_ids' @> to_jsonb(r.id) AND jsonb_array_length(o.payload -> 'rejection_ids') < 10) AS whose,
+	o.payload ->> 'message' AS message, (SELECT array_agg(k ORDER BY k) FROM jsonb_object_keys(o.payload) AS k) AS members
+FROM meter.domain_event_outbox AS o WHERE o.event_type = 'usage.rejected' AND o.organization_id = '4e7ec7ed-0000-0000-0000-000000000001';
+TRUNCATE meter.domain_event_outbox;
+SELECT pg_temp.make('told "1"', 'told', '{"event_schema": {"required": ["a"]}}'), pg_temp.make('told-2', 'told', '{"dedup_key_path": "$.k"}'), pg_temp.make('told-late', 'told-late', '{"late_event_policy": {"mode": "quarantine"}}');
+-- both meters refuse 1 and 2, one 3 and 4; 5 and 6 are nobody's, 7 is in quarantine, 8 has the key of 3
+SELECT * FROM pg_temp.send('{"id": "1", "type": "told", "data": {"n": -1, "k": 1, "a": 1}}', '{"id": "2", "type": "told", "data": {"n": -2, "k": 2, "a": 1}}', '{"id": "3", "type": "told", "data": {"n": 3, "k": 3}}', '{"id": "4", "type": "told", "data": {"n": 4, "k": 4}}',
+	'{"id": "5", "data": {"n": 5}}', '[6]', pg_temp.event('told-late', '7', '3 hours'), '{"id": "8", "type": "told", "data": {"n": 8, "k": 3, "a": 1}}');
+SELECT * FROM pg_temp.told ORDER BY 3, 4;
+-- the same payload again is a duplicate and nothing to tell; another one is a conflict
+TRUNCATE meter.domain_event_outbox;
+SELECT * FROM pg_temp.send('{"id": "3", "type": "told", "data": {"n": 3, "k": 3}}', '{"id": "4", "type": "told", "data": {"n": 40, "k": 4}}');
+SELECT * FROM pg_temp.told;
+-- what rolls back is not told of; what fails whole has nothing kept
+TRUNCATE meter.domain_event_outbox;
+BEGIN;
+SELECT * FROM pg_temp.send('{"id": "9", "type": "told", "data": {"n": -1, "k": 9, "a": 1}}');
+SELECT count(*) FROM pg_temp.told;
+ROLLBACK;
+SELECT pg_temp.attempt(format('SELECT meter.report_usage(%L, %L, %L)', :org, '{"meterId": "told-2", "customerId": "c", "value": -1}', '9'));
+SELECT count(*) FROM pg_temp.told;
+-- a flood
+SELECT status, count(*) FROM meter.ingest(:org, (SELECT json_agg(json_build_object('id', 'f' || n, 'type', 'told', 'data', json_build_object('n', -n, 'k', n, 'a', 1))) FROM generate_series(1, 2500) AS n)) GROUP BY 1;
+SELECT meter, code, events, ids FROM pg_temp.told ORDER BY 1;
+-- two meters took turns
+SELECT bool_and(i.id::bigint = f.first + 2 * (i.n - 1)) AS first_ones
+FROM meter.domain_event_outbox AS o, jsonb_array_elements_text(o.payload -> 'rejection_ids') WITH ORDINALITY AS i (id, n),
+	(SELECT min(r.id) AS first FROM meter.rejected_events AS r JOIN meter.meters AS m ON m.id = r.meter_id WHERE m.key = 'told-2' AND r.payload ->> 'id' LIKE 'f%') AS f
+WHERE o.payload ->> 'meter_key' = 'told-2';
+-- tried again, an event is told of by those who refuse it for the first time; counted anew and amended, too
+TRUNCATE meter.domain_event_outbox;
+SELECT meter.update_meter(:org, 'told-2', '{"negative_allowed": true, "effective_at": "2020-01-01T00:00:00Z", "reprocess": true}') ->> 'key';
+SELECT r.status, r.code, count(*) FROM meter.replay_rejected(:org, ARRAY(SELECT q.id FROM meter.rejected_events AS q
+	WHERE q.organization_id = :org AND q.code = 'NEGATIVE_VALUE' AND q.payload ->> 'type' = 'told' AND q.payload ->> 'id' IN ('1', '2'))) AS r GROUP BY 1, 2 ORDER BY 1;
+SELECT count(*) FROM pg_temp.told;
+SELECT meter.update_meter(:org, 'told-2', '{"filter_tree": {"field": "n", "op": "neq", "value": 4}, "event_schema": {"properties": {"n": {"maximum": 2}}}, "effective_at": "2020-01-02T00:00:00Z", "reprocess": true}') ->> 'key';
+CALL meter.run_reprocess_jobs();
+SELECT meter, code, events, whose FROM pg_temp.told;
+TRUNCATE meter.domain_event_outbox;
+SELECT pg_temp.make('told-5', 'told-5'), pg_temp.make('told-6', 'told-5', '{"event_schema": {"properties": {"n": {"maximum": 2}}}}');
+SELECT * FROM pg_temp.send('{"id": "1", "type": "told-5", "data": {"n": 1}}');
+SELECT meter.amend_event(:org, 'told-5', '1', 'Three.', '{"n": 3}') ->> 'status';
+SELECT meter, code, events, whose FROM pg_temp.told;
+TRUNCATE meter.domain_event_outbox;
+SELECT pg_temp.make('told-7', 'told-7', '{"event_schema": {"properties": {"n": {"maximum": 2}}}}');
+SELECT * FROM pg_temp.send('{"id": "1", "type": "told-7", "data": {"n": 3}}', '{"id": "2", "type": "told-7", "data": {"n": 30}}');
+SELECT meter.update_meter(:org, 'told-7', '{"event_schema": {"properties": {"n": {"maximum": 20}}}, "effective_at": "2020-01-02T00:00:00Z", "reprocess": true}') ->> 'key', pg_temp.make('told-8', 'told-7', '{"event_schema": {"properties": {"n": {"maximum": 2}}}}');
+TRUNCATE meter.domain_event_outbox;
+SELECT r.status, r.code FROM meter.replay_rejected(:org, meter => 'told-7') AS r ORDER BY r.id;
+SELECT meter, code, events, whose FROM pg_temp.told;
