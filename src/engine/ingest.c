@@ -396,7 +396,7 @@ process_single(MeterIngest *ingest)
 	meter_batch_roll_up(batch);
 	if (!meter_spi_chain_end())
 		return false;
-	(void) meter_batch_watch(batch, watching);
+	(void) meter_batch_watch(batch, watching, true);
 	meter_rollup_tidy(&batch->organization, (int32) meter_hour_of(event->time));
 	return true;
 }
@@ -415,7 +415,7 @@ process_batch(MeterIngest *ingest)
 	if (!process_single(ingest))
 	{
 		meter_batch_dedup(batch);
-		(void) meter_batch_watch(batch, meter_batch_watching(batch));
+		(void) meter_batch_watch(batch, meter_batch_watching(batch), false);
 		if (!ingest->partial)
 			meter_batch_refuse_bad(batch);
 		meter_batch_number_series(batch);

@@ -91,11 +91,9 @@ meter_account_read(MeterAccount *account, uint64 row, int column)
 	account->has_value = !isnull;
 	account->value = isnull ? meter_decimal_zero : stored_decimal(value);
 	state = meter_spi_get_text(row, column + 2);
-	if (state.data)
-		account->state = meter_state_unpack(state.data, state.len, CurrentMemoryContext);
-	else
-		account->state = meter_account_additive(account) ? NULL :
-			meter_profile_state(&account->plan->profiles[0], CurrentMemoryContext);
+	account->state = state.data ? meter_state_unpack(state.data, state.len, CurrentMemoryContext) : NULL;
+	account->misfit = meter_account_additive(account) ? account->state != NULL :
+		account->state == NULL || meter_state_function(account->state) != account->plan->profiles[0].function;
 	read_fired(account, meter_spi_get_text(row, column + 3));
 	account->reserved = stored_decimal(meter_spi_value(row, column + 4, &isnull));
 	value = meter_spi_value(row, column + 5, &isnull);

@@ -103,9 +103,9 @@ meter_watching_may_wait(MeterWatching *watching)
 
 /* Take the rows; see threshold.h. */
 void
-meter_watching_take(MeterWatching *watching)
+meter_watching_take(MeterWatching *watching, bool behind)
 {
-	meter_accounts_take(watching->accounts);
+	meter_accounts_take(watching->accounts, behind);
 }
 
 /* Both at once; see threshold.h. */
@@ -115,7 +115,7 @@ meter_watching_begin(const pg_uuid_t *organization, TimestampTz now, const Meter
 	MeterWatching *watching = meter_watching_find(organization, now, changes, n);
 
 	if (watching)
-		meter_watching_take(watching);
+		meter_watching_take(watching, false);
 	return watching;
 }
 
@@ -203,7 +203,7 @@ meter_watching_change(MeterWatching *watching, const MeterChange *change, int or
 		MeterAccount *account = list[done];
 
 		before[done] = remember(account);
-		if (!meter_account_add(account, change->measure, change->time, change->seq, change->weight))
+		if (account->recompute || !meter_account_add(account, change->measure, change->time, change->seq, change->weight))
 			account->recompute = true;
 		else if (quota && account->watch->blocks)
 			allowed = !refused(account, before[done].has_value ? &before[done].value : NULL, quota);

@@ -50,8 +50,9 @@ extern MeterWatching *meter_batch_watching(const MeterBatch *batch);
 extern bool meter_watching_may_wait(MeterWatching *watching);
 
 /* Hold what is counted against thresholds (NULL: none): what goes beyond a quota
- * is not counted after all, gives its keys back, and this returns false. */
-extern bool meter_batch_watch(MeterBatch *batch, MeterWatching *watching);
+ * is not counted after all, gives its keys back, and this returns false.  behind
+ * says that it is in usage already. */
+extern bool meter_batch_watch(MeterBatch *batch, MeterWatching *watching, bool behind);
 
 /* Has the batch's last event a key that an event before it has and may yet give
  * back?  Then the batch is to be cut before it. */

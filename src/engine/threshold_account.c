@@ -487,7 +487,7 @@ meter_account_begins_empty(const MeterAccount *account)
 
 /* Take the rows; see threshold_private.h. */
 void
-meter_accounts_take(MeterAccounts *set)
+meter_accounts_take(MeterAccounts *set, bool behind)
 {
 	MemoryContext old = MemoryContextSwitchTo(set->context);
 	MeterAccount **unknown = palloc(Max(set->n, 1) * sizeof(MeterAccount *));
@@ -497,12 +497,16 @@ meter_accounts_take(MeterAccounts *set)
 	meter_account_take(&set->organization, set->list, set->n);
 	for (int i = 0; i < set->n; i++)
 	{
-		if (!set->list[i]->is_new)
-			continue;
-		if (meter_account_begins_empty(set->list[i]))
-			meter_account_clear(set->list[i]);
-		else
-			unknown[n++] = set->list[i];
+		MeterAccount *account = set->list[i];
+
+		if (account->misfit && behind)
+			account->recompute = true;
+		else if (account->misfit)
+			unknown[n++] = account;
+		else if (account->is_new && meter_account_begins_empty(account))
+			meter_account_clear(account);
+		else if (account->is_new)
+			unknown[n++] = account;
 	}
 	if (n > 0)
 		meter_account_compute(&set->organization, unknown, n);

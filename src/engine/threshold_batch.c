@@ -114,14 +114,14 @@ turn_away(MeterBatch *batch, MeterContribution *c, const MeterQuota *quota)
 
 /* Hold the batch against thresholds; see threshold.h. */
 bool
-meter_batch_watch(MeterBatch *batch, MeterWatching *watching)
+meter_batch_watch(MeterBatch *batch, MeterWatching *watching, bool behind)
 {
 	MeterBreaches breaches = {0};
 	bool		allowed = true;
 
 	if (watching == NULL)
 		return true;
-	meter_watching_take(watching);
+	meter_watching_take(watching, behind);
 	for (int i = 0; i < batch->ncontributions; i++)
 	{
 		MeterContribution *c = &batch->contributions[i];

@@ -34,6 +34,7 @@ typedef struct MeterAccount
 	/* its row */
 	ItemPointerData place;
 	bool		is_new;			/* there was none: the base is to be computed */
+	bool		misfit;			/* another function wrote it, of a version since replaced */
 	bool		has_value;
 	MeterDecimal value;
 	MeterState *state;			/* NULL where the function is additive */
@@ -135,8 +136,9 @@ extern int	meter_accounts_find(MeterAccounts *set, const MeterEntry *meter, cons
 /* All that were found. */
 extern int	meter_accounts_all(MeterAccounts *set, MeterAccount ***list);
 
-/* Take their rows and compute the base of those that are new. */
-extern void meter_accounts_take(MeterAccounts *set);
+/* Take their rows and compute the base of those that are new; behind says that
+ * usage has the changes already (meter_watching_may_wait). */
+extern void meter_accounts_take(MeterAccounts *set, bool behind);
 
 /* Is a window that nobody met before certain to begin empty? */
 extern bool meter_account_begins_empty(const MeterAccount *account);
@@ -200,7 +202,7 @@ typedef struct MeterQuota
 extern MeterWatching *meter_watching_find(const pg_uuid_t *organization, TimestampTz now,
 										  const MeterChange *changes, int n);
 
-extern void meter_watching_take(MeterWatching *watching);
+extern void meter_watching_take(MeterWatching *watching, bool behind);
 
 /*
  * Make one change of those that were found, and gather what it crosses.  With
