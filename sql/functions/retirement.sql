@@ -21,7 +21,7 @@ BEGIN
 	RETURN meter.meter_document(head, shown);
 END
 $function$;
-COMMENT ON FUNCTION meter.archive_meter(uuid, text, text) IS 'Archives a meter: it counts no more events and cannot be changed; its usage and versions can be read for ever. meter: key or id; reason: 1 to 1000 characters. Result: the meter document. Errors: 22023 no reason, 42704 no such meter, 55000 archived already, 55006 bound to products, with the list. Source: seeds 000, 002 (archived meters).';
+COMMENT ON FUNCTION meter.archive_meter(uuid, text, text) IS 'Archives a meter: it counts no more events and cannot be changed; its usage and versions can be read for ever. meter: key or id; reason: 1 to 1000 characters. Result: the meter document. Errors: 22023 no reason, 42704 no such meter, 55000 archived already, 55006 bound to products or with thresholds, with the list. Source: seeds 000, 002 (archived meters).';
 
 CREATE FUNCTION meter.events_counted(head meter.meter) RETURNS text
 	LANGUAGE plpgsql STABLE
@@ -92,4 +92,4 @@ BEGIN
 	PERFORM meter.emit_meter_event(head, 'meter.deleted');
 END
 $function$;
-COMMENT ON FUNCTION meter.delete_meter(uuid, text) IS 'Deletes a meter that nothing uses, with its versions. meter: key or id. Errors: 25001 not in a read committed transaction, 42704 no such meter, 55006 in use, with what uses it: events that it counted, bindings. Source: seeds 001, 003 (DELETE).';
+COMMENT ON FUNCTION meter.delete_meter(uuid, text) IS 'Deletes a meter that nothing uses, with its versions. meter: key or id. Errors: 25001 not in a read committed transaction, 42704 no such meter, 55006 in use, with what uses it: events that it counted, bindings, thresholds. Source: seeds 001, 003 (DELETE).';

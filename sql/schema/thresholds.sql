@@ -91,6 +91,41 @@ SELECT pg_catalog.pg_extension_config_dump('meter.watch_no_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('meter.threshold', '');
 SELECT pg_catalog.pg_extension_config_dump('meter.threshold_no_seq', '');
 
+CREATE VIEW meter.thresholds WITH (security_invoker = true) AS
+	SELECT t.organization_id, t.id, t.name, t.meter_id, m.key AS meter_key,
+		CASE w.scope_kind WHEN 'subject' THEN NULL
+			ELSE pg_catalog.jsonb_build_object('kind', w.scope_kind, 'id', CASE w.scope_kind WHEN 'meter' THEN t.meter_id::text ELSE w.scope_id END) END AS scope,
+		t.comparator,
+		CASE pg_catalog.cardinality(t.threshold_values) WHEN 1 THEN pg_catalog.to_jsonb(t.threshold_values[1])
+			ELSE pg_catalog.to_jsonb(t.threshold_values) END AS threshold_value,
+		t.recurring_step, t.clear_value, w."window", w.per_dimensions,
+		t.action_kind, t.action_target, t.action_event_type, t.evaluate_on_create,
+		t.status, t.created_at, t.created_by, t.updated_at
+	FROM meter.threshold AS t
+	JOIN meter.threshold_watch AS w ON w.organization_id = t.organization_id AND w.watch_no = t.watch_no
+	JOIN meter.meter AS m ON m.organization_id = t.organization_id AND m.id = t.meter_id;
+COMMENT ON VIEW meter.thresholds IS 'Thresholds.';
+COMMENT ON COLUMN meter.thresholds.organization_id IS 'The tenant.';
+COMMENT ON COLUMN meter.thresholds.id IS 'The threshold.';
+COMMENT ON COLUMN meter.thresholds.name IS 'What it is called, unique among the meter''s.';
+COMMENT ON COLUMN meter.thresholds.meter_id IS 'The meter.';
+COMMENT ON COLUMN meter.thresholds.meter_key IS 'The meter''s key.';
+COMMENT ON COLUMN meter.thresholds.scope IS 'Whose usage counts together: an object of kind (meter, product, subscription or customer) and id; null: each subject''s by itself.';
+COMMENT ON COLUMN meter.thresholds.comparator IS 'gt, gte, lt, lte or eq.';
+COMMENT ON COLUMN meter.thresholds.threshold_value IS 'The value, or an array of several, in the order in which usage crosses them.';
+COMMENT ON COLUMN meter.thresholds.recurring_step IS 'Distance of the values that follow the last one; null: none follow.';
+COMMENT ON COLUMN meter.thresholds.clear_value IS 'The value that resolves it and arms it again; null: the next window does.';
+COMMENT ON COLUMN meter.thresholds."window" IS 'Its window, complete; null: the meter''s.';
+COMMENT ON COLUMN meter.thresholds.per_dimensions IS 'Whether each set of dimension values counts by itself.';
+COMMENT ON COLUMN meter.thresholds.action_kind IS 'notify, webhook, suspend or block.';
+COMMENT ON COLUMN meter.thresholds.action_target IS 'Whom the action is for, such as the URL of a webhook.';
+COMMENT ON COLUMN meter.thresholds.action_event_type IS 'Type of the domain events about breaches.';
+COMMENT ON COLUMN meter.thresholds.evaluate_on_create IS 'Whether what was beyond it when it was created counted as crossing.';
+COMMENT ON COLUMN meter.thresholds.status IS 'active or paused.';
+COMMENT ON COLUMN meter.thresholds.created_at IS 'When it was created.';
+COMMENT ON COLUMN meter.thresholds.created_by IS 'By whom.';
+COMMENT ON COLUMN meter.thresholds.updated_at IS 'When it last changed.';
+
 CREATE FUNCTION meter.create_thresholds() RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -179,6 +214,46 @@ BEGIN
 	COMMENT ON COLUMN meter.reservation_hold.reservation_id IS 'The reservation.';
 	COMMENT ON COLUMN meter.reservation_hold.quantity IS 'How much it holds.';
 	COMMENT ON COLUMN meter.reservation_hold.expires_at IS 'Until when.';
+
+	-- Breaches among the domain events: newest first, of an organization or a meter.
+	-- What both conditions leave out is said of thresholds, and is no breach.
+	CREATE INDEX IF NOT EXISTS domain_event_outbox_breach_idx ON meter.domain_event_outbox (organization_id, occurred_at, id)
+		WHERE aggregate_type = 'threshold'
+			AND event_type NOT IN ('threshold.resolved', 'threshold.created', 'threshold.paused', 'threshold.resumed', 'threshold.deleted');
+	CREATE INDEX IF NOT EXISTS domain_event_outbox_meter_breach_idx
+		ON meter.domain_event_outbox (organization_id, ((payload ->> 'meter_id')::uuid), occurred_at, id)
+		WHERE aggregate_type = 'threshold'
+			AND event_type NOT IN ('threshold.resolved', 'threshold.created', 'threshold.paused', 'threshold.resumed', 'threshold.deleted');
+	CREATE OR REPLACE VIEW meter.threshold_events WITH (security_invoker = true) AS
+		SELECT o.organization_id, o.id, o.occurred_at, o.delivered_at,
+			(o.payload ->> 'meter_id')::uuid AS meter_id, o.payload ->> 'meter_key' AS meter_key,
+			o.payload ->> 'threshold_name' AS threshold_name, o.payload ->> 'comparator' AS comparator,
+			(o.payload ->> 'threshold_value')::numeric AS threshold_value, (o.payload ->> 'observed_value')::numeric AS observed_value,
+			(o.payload ->> 'window_start')::timestamptz AS window_start, (o.payload ->> 'window_end')::timestamptz AS window_end,
+			(o.payload ->> 'product_id')::uuid AS product_id, (o.payload ->> 'subscription_id')::uuid AS subscription_id,
+			o.payload ->> 'action_kind' AS action_kind, o.payload ->> 'action_target' AS action_target,
+			o.payload ->> 'action_event_type' AS action_event_type
+		FROM meter.domain_event_outbox AS o
+		WHERE o.aggregate_type = 'threshold'
+			AND o.event_type NOT IN ('threshold.resolved', 'threshold.created', 'threshold.paused', 'threshold.resumed', 'threshold.deleted');
+	COMMENT ON VIEW meter.threshold_events IS 'Breaches of thresholds, from the domain events; ordered by occurred_at and id, newest first, the last ones of an organization or a meter are found by an index. Source: seed 000 (threshold-breach events).';
+	COMMENT ON COLUMN meter.threshold_events.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.threshold_events.id IS 'Number of the domain event.';
+	COMMENT ON COLUMN meter.threshold_events.occurred_at IS 'When it was crossed.';
+	COMMENT ON COLUMN meter.threshold_events.delivered_at IS 'When a relay said that it is delivered.';
+	COMMENT ON COLUMN meter.threshold_events.meter_id IS 'The meter.';
+	COMMENT ON COLUMN meter.threshold_events.meter_key IS 'The meter''s key.';
+	COMMENT ON COLUMN meter.threshold_events.threshold_name IS 'What the threshold is called.';
+	COMMENT ON COLUMN meter.threshold_events.comparator IS 'gt, gte, lt, lte or eq.';
+	COMMENT ON COLUMN meter.threshold_events.threshold_value IS 'The value that was crossed.';
+	COMMENT ON COLUMN meter.threshold_events.observed_value IS 'Usage behind the event that crossed it; null where the function gives none.';
+	COMMENT ON COLUMN meter.threshold_events.window_start IS 'Start of the window.';
+	COMMENT ON COLUMN meter.threshold_events.window_end IS 'End (exclusive) of the window.';
+	COMMENT ON COLUMN meter.threshold_events.product_id IS 'The product, where the threshold is a product''s.';
+	COMMENT ON COLUMN meter.threshold_events.subscription_id IS 'The subscription, where the threshold is a subscription''s or a product''s.';
+	COMMENT ON COLUMN meter.threshold_events.action_kind IS 'notify, webhook, suspend or block.';
+	COMMENT ON COLUMN meter.threshold_events.action_target IS 'Whom the action is for, such as the URL of a webhook.';
+	COMMENT ON COLUMN meter.threshold_events.action_event_type IS 'Type of the domain event.';
 END
 $function$;
-COMMENT ON FUNCTION meter.create_thresholds() IS 'Makes the tables of what thresholds watch and of reservations. Idempotent. Source: internal.';
+COMMENT ON FUNCTION meter.create_thresholds() IS 'Makes the tables of what thresholds watch and of reservations, and the view meter.threshold_events. Idempotent. Source: internal.';

@@ -7,7 +7,6 @@
  */
 #include "engine/threshold_private.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -16,7 +15,6 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#include "engine/spi.h"
 #include "values/timestamp.h"
 
 /* A statement's share: an array has a limit. */
@@ -130,7 +128,6 @@ make_payload(StringInfo buf, const char *organization, TimestampTz now, const Me
 	const MeterThreshold *threshold = breach->threshold;
 	const MeterWatch *watch = account->watch;
 
-	resetStringInfo(buf);
 	appendStringInfo(buf, "{\"organization_id\":\"%s\"", organization);
 	append_string(buf, "meter_id", uuid_text(&account->meter->id));
 	append_string(buf, "meter_key", account->meter->key);
@@ -164,40 +161,26 @@ make_payload(StringInfo buf, const char *organization, TimestampTz now, const Me
 static int
 emit_slice(const pg_uuid_t *organization, TimestampTz now, MeterBreach *const *breaches, int n)
 {
-	static MeterInsert insert = {
-		.table = "meter.domain_event_outbox", .tail = "",
-		.nfixed = 3, .ncolumns = 6, .columns = {
-			{"organization_id", UUIDOID}, {"aggregate_type", TEXTOID}, {"occurred_at", TIMESTAMPTZOID},
-			{"aggregate_id", TEXTOID}, {"event_type", TEXTOID}, {"payload", TEXTOID, "::jsonb"}
-		}
-	};
 	char	   *organization_text = uuid_text(organization);
-	const int	room = Min(n, SLICE_ROWS);
-	Datum	   *columns = palloc(3 * room * sizeof(Datum));
-	Datum		fixed[3];
-	StringInfoData buf;
+	MeterDomainEvent *events = palloc(Min(n, SLICE_ROWS) * sizeof(MeterDomainEvent));
 	Size		bytes = 0;
-	int			taken = 0;
+	int			taken;
 
-	initStringInfo(&buf);
-	while (taken < room && bytes < SLICE_BYTES)
+	for (taken = 0; taken < Min(n, SLICE_ROWS) && bytes < SLICE_BYTES; taken++)
 	{
 		const MeterBreach *breach = breaches[taken];
+		StringInfoData buf;
 
+		initStringInfo(&buf);
 		make_payload(&buf, organization_text, now, breach);
 		bytes += buf.len;
-		columns[taken] = CStringGetTextDatum(uuid_text(&breach->threshold->id));
-		columns[room + taken] = CStringGetTextDatum(breach->resolved ? "threshold.resolved" :
-													breach->threshold->action_event_type);
-		columns[2 * room + taken] = PointerGetDatum(cstring_to_text_with_len(buf.data, buf.len));
-		taken++;
+		events[taken] = (MeterDomainEvent) {
+			.aggregate_type = "threshold", .aggregate_id = uuid_text(&breach->threshold->id),
+				.event_type = breach->resolved ? "threshold.resolved" : breach->threshold->action_event_type,
+				.payload = {buf.data, buf.len}
+		};
 	}
-	memmove(columns + taken, columns + room, taken * sizeof(Datum));
-	memmove(columns + 2 * taken, columns + 2 * room, taken * sizeof(Datum));
-	fixed[0] = UUIDPGetDatum(organization);
-	fixed[1] = CStringGetTextDatum("threshold");
-	fixed[2] = TimestampTzGetDatum(now);
-	meter_spi_insert(&insert, fixed, columns, NULL, taken);
+	meter_domain_event_append(organization, now, events, taken);
 	return taken;
 }
 
