@@ -274,6 +274,10 @@ extern void meter_series_resolve(const pg_uuid_t *organization, MeterSeries *ser
 extern int	meter_series_list(const pg_uuid_t *organization, int32 stream_id,
 							  const MeterText *subject, MeterSeries **list);
 
+/* ... of several subjects of it, none of them twice. */
+extern int	meter_series_list_of(const pg_uuid_t *organization, int32 stream_id,
+								 const MeterText *subjects, int n, MeterSeries **list);
+
 /* ---- rollups ---- */
 
 #define METER_HOUR (INT64CONST(3600) * USECS_PER_SEC)

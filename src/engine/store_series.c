@@ -324,29 +324,67 @@ meter_series_resolve(const pg_uuid_t *organization, MeterSeries *series, int n)
 	MemoryContextDelete(context);
 }
 
+/* The series that a query found. */
+static int
+get_list(MeterSeries **list)
+{
+	int			n = (int) SPI_processed;
+
+	*list = palloc_extended(Max(n, 1) * sizeof(MeterSeries), MCXT_ALLOC_HUGE);
+	/* the texts live in SPI's tuples, which stay until SPI_finish */
+	for (int row = 0; row < n; row++)
+		(*list)[row] = get_series(row);
+	return n;
+}
+
+#define LIST_SELECT \
+	"SELECT s.series_id, s.stream_id, s.subject, s.currency, s.dimensions" \
+	" FROM meter.series AS s WHERE s.organization_id = $1 AND s.stream_id = $2"
+
 /* Series of a stream, or of one subject of it; see store.h. */
 int
 meter_series_list(const pg_uuid_t *organization, int32 stream_id,
 				  const MeterText *subject, MeterSeries **list)
 {
-#define LIST_SELECT \
-	"SELECT s.series_id, s.stream_id, s.subject, s.currency, s.dimensions" \
-	" FROM meter.series AS s WHERE s.organization_id = $1 AND s.stream_id = $2"
 	static MeterStatement all = {LIST_SELECT, 2, {UUIDOID, INT4OID}};
 	static MeterStatement one = {LIST_SELECT " AND s.subject = $3", 3, {UUIDOID, INT4OID, TEXTOID}};
 	Datum		values[3];
 	bool		isnull;
-	int			n;
 
 	values[0] = UUIDPGetDatum(organization);
 	values[1] = Int32GetDatum(stream_id);
 	if (subject)
 		values[2] = meter_spi_text(*subject, &isnull);
 	meter_spi_execute(subject ? &one : &all, values, NULL, true);
-	n = (int) SPI_processed;
-	*list = palloc_extended(Max(n, 1) * sizeof(MeterSeries), MCXT_ALLOC_HUGE);
-	/* the texts live in SPI's tuples, which stay until SPI_finish */
-	for (int row = 0; row < n; row++)
-		(*list)[row] = get_series(row);
-	return n;
+	return get_list(list);
+}
+
+/* Series of several subjects; see store.h. */
+int
+meter_series_list_of(const pg_uuid_t *organization, int32 stream_id,
+					 const MeterText *subjects, int n, MeterSeries **list)
+{
+	/* the inner query stands alone, to be an index probe for each subject */
+	static MeterStatement statement = {
+		"SELECT s.* FROM pg_catalog.unnest($3) AS u(subject),"
+		" LATERAL (" LIST_SELECT " AND s.subject = u.subject OFFSET 0) AS s",
+		3, {UUIDOID, INT4OID, TEXTARRAYOID}
+	};
+	Datum	   *texts;
+	Datum		values[3];
+
+	if (n == 1)
+		return meter_series_list(organization, stream_id, subjects, list);
+	texts = palloc_extended(n * sizeof(Datum), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < n; i++)
+	{
+		bool		isnull;
+
+		texts[i] = meter_spi_text(subjects[i], &isnull);
+	}
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = Int32GetDatum(stream_id);
+	values[2] = meter_spi_array(texts, NULL, n, TEXTOID);
+	meter_spi_execute(&statement, values, NULL, true);
+	return get_list(list);
 }

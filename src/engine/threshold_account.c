@@ -480,9 +480,7 @@ meter_accounts_all(MeterAccounts *set, MeterAccount ***list)
 bool
 meter_account_begins_empty(const MeterAccount *account)
 {
-	/* a level is carried into it */
-	return account->window_start >= account->watch->empty_from &&
-		account->plan->profiles[0].function != METER_FUNCTION_WEIGHTED_SUM;
+	return account->window_start >= account->watch->empty_from && !meter_account_persists(account);
 }
 
 /* Take the rows; see threshold_private.h. */

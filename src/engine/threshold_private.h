@@ -55,6 +55,15 @@ meter_account_additive(const MeterAccount *account)
 		function == METER_FUNCTION_CUSTOM;
 }
 
+/* Does the value depend on what came before the window? */
+static inline bool
+meter_account_persists(const MeterAccount *account)
+{
+	const MeterProfile *profile = &account->plan->profiles[0];
+
+	return profile->recurring || profile->function == METER_FUNCTION_WEIGHTED_SUM;
+}
+
 /* The value, NULL for none. */
 static inline const MeterDecimal *
 meter_account_value(const MeterAccount *account)

@@ -160,12 +160,15 @@ meter_usage_read(MeterUsage *usage, const int64 *series, int n, int32 from, int3
 	meter_rollup_scan(&usage->request->organization, series, n, from, to, visit_rollup, usage);
 }
 
-/* Find the groups of the series of one stream, of one subject of it or all (NULL). */
+/* Find the groups of the series of one stream, of those asked for. */
 static void
-find_series(MeterUsage *usage, int32 stream_id, const MeterText *subject)
+find_series(MeterUsage *usage, int32 stream_id)
 {
+	const pg_uuid_t *organization = &usage->request->organization;
+	const MeterSubjects *subjects = &usage->subjects;
 	MeterSeries *list;
-	int			n = meter_series_list(&usage->request->organization, stream_id, subject, &list);
+	int			n = subjects->all ? meter_series_list(organization, stream_id, NULL, &list) :
+		meter_series_list_of(organization, stream_id, subjects->list, subjects->n, &list);
 
 	if (usage->nseries + n > usage->series_size)
 	{
@@ -238,12 +241,8 @@ read_streams(MeterUsage *usage)
 		/* versions out of the range as well: what they counted may lie in it */
 		for (int j = 0; j < i && !read; j++)
 			read = usage->version_profile[j] >= 0 && meter->versions[j]->stream_id == stream_id;
-		if (read)
-			continue;
-		if (usage->subjects.all)
-			find_series(usage, stream_id, NULL);
-		for (int s = 0; s < usage->subjects.n; s++)
-			find_series(usage, stream_id, &usage->subjects.list[s]);
+		if (!read)
+			find_series(usage, stream_id);
 	}
 	meter_usage_read(usage, usage->series, usage->nseries, usage->history == METER_HISTORY_ALL ?
 					 PG_INT32_MIN : usage->tiling.hour_from, usage->tiling.hour_to);

@@ -12,6 +12,17 @@
 
 #define METER_USAGE_MAX_WINDOWS 1000000
 
+/* Groups of the caller's own. */
+typedef struct MeterOwnGroups
+{
+	int			nsubjects;		/* the subjects whose series may be in one, as */
+	const MeterText *subjects;	/* events name them, sorted; NULL for any */
+	int			ngroups;
+	int			(*find) (void *arg, const MeterSeries *series); /* its number, or
+																 * -1 for none */
+	void	   *arg;
+} MeterOwnGroups;
+
 /* What is asked for. */
 typedef struct MeterUsageRequest
 {
@@ -27,6 +38,7 @@ typedef struct MeterUsageRequest
 	bool		raw_subjects;	/* subjects as events name them, not customers */
 	int			ngroup_by;		/* dimensions, in the order they are shown */
 	const char **group_by;
+	const MeterOwnGroups *own;	/* in the place of subject and groups, or NULL */
 	MeterFilter *filter;		/* over dimensions and subject, or NULL */
 	bool		known;			/* as it was known at as_of; the meter is as */
 	TimestampTz as_of;			/* meter_usage_meter_known gives it */
@@ -50,6 +62,10 @@ typedef struct MeterUsageRow
 	int			version;
 	Numeric		value;			/* NULL for none */
 	int64		count;
+	int			group;			/* where the caller has groups of its own */
+	const MeterState *state;	/* what the value was read from; NULL for no */
+	bool		has_level;		/* events; weighted_sum: and this was the level */
+	MeterDecimal level;			/* at the start */
 } MeterUsageRow;
 
 typedef void (*MeterUsageEmit) (void *arg, const MeterUsageRow *row);
@@ -73,7 +89,7 @@ typedef struct MeterSubjects
 {
 	bool		all;
 	int			n;
-	MeterText  *list;
+	const MeterText *list;
 } MeterSubjects;
 
 /* Those of whom the request asks for. */

@@ -159,30 +159,36 @@ meter_carry_stray(const MeterUsage *usage, MeterCarry *carry, int segment, const
 }
 
 /* The value of a piece of time; see usage_private.h. */
-Numeric
+void
 meter_carry_value(const MeterUsage *usage, MeterCarry *carry, int segment,
-				  TimestampTz start, TimestampTz end, const MeterState *state)
+				  const MeterState *state, MeterUsageRow *row)
 {
 	const MeterProfile *profile = usage->segments[segment].profile;
 	MeterResultOptions options = {
 		.fraction = profile->fraction, .mode = profile->mode,
-		.window_start = start, .window_end = end
+		.window_start = row->start, .window_end = row->end
 	};
-	Numeric		value;
 	bool		isnull = true;
 
 	enter_segment(usage, carry, segment);
 	if (profile->function != METER_FUNCTION_WEIGHTED_SUM)
 	{
 		carry_on(usage, carry, state);
-		value = meter_state_result(profile->recurring ? carry->state : state,
-								   profile->function, &options, &isnull);
-		return isnull ? NULL : value;
+		row->state = profile->recurring ? carry->state : state;
+		row->value = meter_state_result(row->state, profile->function, &options, &isnull);
 	}
-	/* what comes in the window is not in the level at its start */
-	options.carry = carry->has ? &carry->level : NULL;
-	/* nothing has a mean over no time */
-	value = start == end ? NULL : meter_state_result(state, profile->function, &options, &isnull);
-	carry_on(usage, carry, state);
-	return isnull ? NULL : value;
+	else
+	{
+		/* what comes in the window is not in the level at its start */
+		row->state = state;
+		row->has_level = carry->has;
+		row->level = carry->level;
+		options.carry = carry->has ? &row->level : NULL;
+		/* nothing has a mean over no time */
+		if (row->start < row->end)
+			row->value = meter_state_result(state, profile->function, &options, &isnull);
+		carry_on(usage, carry, state);
+	}
+	if (isnull)
+		row->value = NULL;
 }

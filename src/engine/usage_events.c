@@ -28,17 +28,26 @@ meter_usage_version(const MeterUsageRequest *request, int32 version_id)
 void
 meter_subjects_find(MeterSubjects *subjects, const MeterUsageRequest *request)
 {
+	MeterText  *list;
+
 	memset(subjects, 0, sizeof(*subjects));
-	subjects->all = request->subject == NULL;
-	if (!subjects->all && request->raw_subjects)
+	if (request->own)
 	{
-		subjects->n = 1;
-		subjects->list = palloc(sizeof(MeterText));
-		*subjects->list = *request->subject;
+		subjects->all = request->own->subjects == NULL;
+		subjects->n = request->own->nsubjects;
+		subjects->list = request->own->subjects;
+		return;
 	}
-	else if (!subjects->all)
-		subjects->n = meter_customer_subjects(&request->organization, request->subject,
-											  meter_usage_as_of(request), &subjects->list);
+	subjects->all = request->subject == NULL;
+	if (subjects->all)
+		return;
+	subjects->n = 1;
+	subjects->list = request->subject;
+	if (request->raw_subjects)
+		return;
+	subjects->n = meter_customer_subjects(&request->organization, request->subject,
+										  meter_usage_as_of(request), &list);
+	subjects->list = list;
 }
 
 /* Is this one of them?  They are sorted. */

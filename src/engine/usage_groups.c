@@ -5,7 +5,8 @@
  * A series carries all of its stream's dimensions; a group shows those that
  * were asked for.  The filter is applied to the series: it can name only what
  * a series has, and sees the subject as events named it.  Groups by subject
- * show its owner in its place.
+ * show its owner in its place.  A caller may have groups of its own: then it
+ * says which.
  */
 #include "engine/usage.h"
 
@@ -57,6 +58,12 @@ meter_groups_begin(MeterGroups *groups, const MeterUsageRequest *request)
 	memset(groups, 0, sizeof(*groups));
 	groups->request = request;
 	groups->context = CurrentMemoryContext;
+	if (request->own)
+	{
+		groups->ngroups = request->own->ngroups;
+		groups->groups = palloc_extended(groups->ngroups * sizeof(MeterGroup), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		return;
+	}
 	groups->size = 16;
 	groups->groups = palloc(groups->size * sizeof(MeterGroup));
 	groups->index = hash_create("meter usage groups", 64, &ctl,
@@ -194,6 +201,8 @@ meter_groups_find(MeterGroups *groups, const MeterSeries *series)
 
 	if (!meter_usage_passes_filter(request, series))
 		return -1;
+	if (request->own)
+		return request->own->find(request->own->arg, series);
 
 	subject = shown_subject(groups, series);
 	subject_len = subject.data ? subject.len : -1;

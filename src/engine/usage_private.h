@@ -98,10 +98,10 @@ extern MeterHistory meter_profile_history(const MeterProfile *profile);
 /* Look back for the last event of each group that has none yet. */
 extern void meter_usage_look_back(MeterUsage *usage);
 
-/* The value of a piece of time, or NULL, and on to the next one; state NULL for
- * no events. */
-extern Numeric meter_carry_value(const MeterUsage *usage, MeterCarry *carry, int segment,
-								 TimestampTz start, TimestampTz end, const MeterState *state);
+/* Fill in the value of a row's piece of time, and on to the next one; state NULL
+ * for no events. */
+extern void meter_carry_value(const MeterUsage *usage, MeterCarry *carry, int segment,
+							  const MeterState *state, MeterUsageRow *row);
 
 /* Move the carry over a piece of time before the range. */
 extern void meter_carry_pass(const MeterUsage *usage, MeterCarry *carry, int segment,

@@ -17,6 +17,7 @@ typedef struct Rows
 {
 	MeterUsage *usage;
 	bool		grouped;
+	bool		hides_zero;		/* that only persists */
 	long		nitems;			/* what was found, in the order of rows */
 	MeterUsageItem **items;
 	long		next;			/* the first item not yet passed */
@@ -79,27 +80,26 @@ row_version(const MeterUsage *usage, int segment, TimestampTz end)
 	return plan->version;
 }
 
-/* Emit one row; group -1 where there is none. */
+/* Emit a row that has its value; group -1 where there is none. */
 static void
-emit_row(Rows *rows, int group_number, int segment, TimestampTz start, TimestampTz end,
-		 Numeric value, int64 count)
+emit_row(Rows *rows, int group_number, int segment, MeterUsageRow *row)
 {
 	const MeterUsage *usage = rows->usage;
-	MeterUsageRow row = {.start = start, .end = end, .value = value, .count = count};
 
-	row.dimensions = (MeterText) {"{}", 2};
-	row.version = row_version(usage, segment, end);
+	row->group = group_number;
+	row->dimensions = (MeterText) {"{}", 2};
+	row->version = row_version(usage, segment, row->end);
 	if (group_number >= 0)
 	{
 		const MeterGroup *group = &usage->groups.groups[group_number];
 
-		row.subject = group->subject;
-		row.currency = group->currency;
-		row.dimensions = group->dimensions;
+		row->subject = group->subject;
+		row->currency = group->currency;
+		row->dimensions = group->dimensions;
 	}
 	else if (usage->request->subject)
-		row.subject = *usage->request->subject;
-	rows->emit(rows->arg, &row);
+		row->subject = *usage->request->subject;
+	rows->emit(rows->arg, row);
 }
 
 /* The next item, where it is this one. */
@@ -130,12 +130,16 @@ visit_stray(Rows *rows, MeterCarry *carry, int window, int group, int segment, c
 {
 	MeterUsage *usage = rows->usage;
 	MeterCarry	none = {.segment = -1};
-	TimestampTz start = usage->tiling.bounds[window];
-	TimestampTz end = usage->tiling.bounds[window + 1];
+	MeterUsageRow row = {
+		.start = usage->tiling.bounds[window], .end = usage->tiling.bounds[window + 1],
+		.count = meter_state_count(state)
+	};
 
 	if (window > 0 || usage->history == METER_HISTORY_NONE)
-		emit_row(rows, group, segment, start, end,
-				 meter_carry_value(usage, &none, segment, start, end, state), meter_state_count(state));
+	{
+		meter_carry_value(usage, &none, segment, state, &row);
+		emit_row(rows, group, segment, &row);
+	}
 	meter_carry_stray(usage, carry, segment, state);
 }
 
@@ -146,10 +150,8 @@ visit_piece(Rows *rows, int window, int group, int segment, const MeterState *st
 	MeterUsage *usage = rows->usage;
 	MeterCarry	none = {.segment = -1};
 	MeterCarry *carry = rows->carries && group >= 0 ? &rows->carries[group] : &none;
-	TimestampTz start;
-	TimestampTz end;
+	MeterUsageRow row = {0};
 	bool		shown;
-	Numeric		value;
 
 	/* what was taken back is nothing */
 	if (state && meter_state_count(state) == 0)
@@ -160,7 +162,7 @@ visit_piece(Rows *rows, int window, int group, int segment, const MeterState *st
 			visit_stray(rows, carry, window, group, segment, state);
 		return false;
 	}
-	if (!meter_segment_meets(usage, segment, window, &start, &end))
+	if (!meter_segment_meets(usage, segment, window, &row.start, &row.end))
 		return false;
 	if (window == 0 && usage->history != METER_HISTORY_NONE)
 	{
@@ -170,11 +172,12 @@ visit_piece(Rows *rows, int window, int group, int segment, const MeterState *st
 	/* a carry keeps what is made here; without one it goes with the row */
 	if (rows->carries == NULL)
 		MemoryContextSwitchTo(usage->row_context);
-	value = meter_carry_value(usage, carry, segment, start, end, state);
+	meter_carry_value(usage, carry, segment, state, &row);
+	row.count = state ? meter_state_count(state) : 0;
 	shown = group < 0 || state != NULL ||
-		(carry->has && value != NULL && !(rows->grouped && is_zero(value)));
+		(carry->has && row.value != NULL && !(rows->hides_zero && is_zero(row.value)));
 	if (shown)
-		emit_row(rows, group, segment, start, end, value, state ? meter_state_count(state) : 0);
+		emit_row(rows, group, segment, &row);
 	MemoryContextSwitchTo(usage->context);
 	MemoryContextReset(usage->row_context);
 	return shown;
@@ -260,7 +263,8 @@ meter_usage_emit_rows(MeterUsage *usage, MeterUsageEmit emit, void *arg)
 {
 	Rows		rows = {.usage = usage, .emit = emit, .arg = arg};
 
-	rows.grouped = usage->request->ngroup_by > 0 || usage->request->by_subject;
+	rows.hides_zero = usage->request->ngroup_by > 0 || usage->request->by_subject;
+	rows.grouped = rows.hides_zero || usage->request->own;
 	sort_items(&rows);
 	ready_carries(&rows);
 	for (int window = 0; window < usage->tiling.nwindows; window++)
