@@ -169,6 +169,27 @@ END
 $function$;
 COMMENT ON FUNCTION meter.check_customer(jsonb) IS 'Checks the definition of a customer. Errors: 22023 with the JSON pointer of what is wrong. Source: internal.';
 
+-- Whoever ingests goes by the owners it found: it ends before they change, and
+-- what thresholds know of the customer is looked up anew by the next event.
+CREATE FUNCTION meter.unsettle_accounts(organization_id uuid, customer_id text, subjects text[]) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+#variable_conflict use_column
+DECLARE
+	watches int[] := ARRAY(SELECT w.watch_no FROM meter.threshold_watch AS w
+		WHERE w.organization_id = unsettle_accounts.organization_id AND w.scope_kind IN ('product', 'subscription', 'customer'));
+BEGIN
+	IF watches <> '{}' AND to_regclass('meter.threshold_usage') IS NOT NULL THEN
+		PERFORM meter.lock_definitions(unsettle_accounts.organization_id);
+		UPDATE meter.threshold_usage AS t SET state = ''
+			WHERE t.organization_id = unsettle_accounts.organization_id AND t.watch_no = ANY (watches)
+				AND t.subject = ANY (unsettle_accounts.subjects || unsettle_accounts.customer_id);
+	END IF;
+END
+$function$;
+COMMENT ON FUNCTION meter.unsettle_accounts(uuid, text, text[]) IS 'Has thresholds compute anew, at the next event, what they know of a customer whose subjects or subscriptions change. Waits for ingestion where the organization has thresholds on customers, subscriptions or products. Source: internal.';
+
 -- A subject is claimed by its primary key: whoever comes second waits for the
 -- first one's commit and is then told whose it is.
 CREATE FUNCTION meter.claim_subjects(organization_id uuid, customer_id text, kind text, subjects text[]) RETURNS void
@@ -180,6 +201,7 @@ DECLARE
 	wanted text;
 	holder text;
 BEGIN
+	PERFORM meter.unsettle_accounts(organization_id, customer_id, subjects);
 	FOR wanted IN
 		-- in one order everywhere, so that two sessions cannot deadlock
 		SELECT DISTINCT u.subject COLLATE "C" FROM unnest(subjects) AS u(subject)
@@ -303,6 +325,7 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = 'IMMUTABLE.',
 				HINT = 'Only aliases can be unlinked; a code changes with meter.update_customer().';
 	END IF;
+	PERFORM meter.unsettle_accounts(org, customer_row.id, '{}');
 	DELETE FROM meter.customer_subject AS s
 		WHERE s.organization_id = org AND s.subject = unlink_subject.subject AND s.customer_id = customer_row.id;
 	UPDATE meter.customer AS c SET updated_at = now()

@@ -251,6 +251,9 @@ BEGIN
 	IF ended < old.started_at THEN
 		PERFORM meter.refuse_member('subscription patch', 'INVALID_TIME', 'ended_at', 'ended_at: must not be before started_at');
 	END IF;
+	IF ended IS DISTINCT FROM old.ended_at THEN
+		PERFORM meter.unsettle_accounts(org, old.customer_id, '{}');
+	END IF;
 	UPDATE meter.subscription AS s SET status = wanted, ended_at = ended, updated_at = now()
 		WHERE s.organization_id = org AND s.id = old.id;
 	IF patch ? 'products' THEN

@@ -17,7 +17,7 @@
 
 #include "engine/spi.h"
 
-#define ROW_COLUMNS "t.ctid, t.value, t.state, t.fired, t.reserved, t.reserved_until"
+#define ROW_COLUMNS "t.ctid, t.value, t.state, t.fired, t.reserved, t.reserved_until, t.window_end"
 #define ROW_CONDITION(watch_no, account, window_start) \
 	"t.organization_id = $1 AND t.watch_no = " watch_no " AND t.account = " account \
 	" AND t.window_start = " window_start
@@ -91,9 +91,11 @@ meter_account_read(MeterAccount *account, uint64 row, int column)
 	account->has_value = !isnull;
 	account->value = isnull ? meter_decimal_zero : stored_decimal(value);
 	state = meter_spi_get_text(row, column + 2);
-	account->state = state.data ? meter_state_unpack(state.data, state.len, CurrentMemoryContext) : NULL;
-	account->misfit = meter_account_additive(account) ? account->state != NULL :
-		account->state == NULL || meter_state_function(account->state) != account->plan->profiles[0].function;
+	/* one without bytes was put there by who changed whose usage it is */
+	account->state = state.len > 0 ? meter_state_unpack(state.data, state.len, CurrentMemoryContext) : NULL;
+	account->misfit = DatumGetTimestampTz(meter_spi_value(row, column + 6, &isnull)) != account->window_end ||
+		(meter_account_additive(account) ? state.data != NULL : account->state == NULL) ||
+		(account->state && meter_state_function(account->state) != account->plan->profiles[0].function);
 	read_fired(account, meter_spi_get_text(row, column + 3));
 	account->reserved = stored_decimal(meter_spi_value(row, column + 4, &isnull));
 	value = meter_spi_value(row, column + 5, &isnull);

@@ -185,6 +185,15 @@ put_back(MeterAccount *account, const Before *before)
 		account->state = before->state;
 }
 
+static int
+blocking_first(const void *pa, const void *pb)
+{
+	const MeterWatch *a = (*(MeterAccount *const *) pa)->watch;
+	const MeterWatch *b = (*(MeterAccount *const *) pb)->watch;
+
+	return a->blocks != b->blocks ? b->blocks - a->blocks : a->watch_no - b->watch_no;
+}
+
 /* Make one change; see threshold_private.h. */
 bool
 meter_watching_change(MeterWatching *watching, const MeterChange *change, int order,
@@ -198,6 +207,8 @@ meter_watching_change(MeterWatching *watching, const MeterChange *change, int or
 	bool		allowed = true;
 	int			done;
 
+	/* those that may be against it first: what another one keeps needs no copy */
+	qsort(list, n, sizeof(MeterAccount *), blocking_first);
 	for (done = 0; done < n && allowed; done++)
 	{
 		MeterAccount *account = list[done];

@@ -54,8 +54,9 @@ extern bool meter_watching_may_wait(MeterWatching *watching);
  * says that it is in usage already. */
 extern bool meter_batch_watch(MeterBatch *batch, MeterWatching *watching, bool behind);
 
-/* Has the batch's last event a key that an event before it has and may yet give
- * back?  Then the batch is to be cut before it. */
+/* Must what came before the batch's last event be counted before it can be held
+ * against thresholds?  An event before it has one of its keys, say, and may yet
+ * give it back.  Then the batch is to be cut before it. */
 extern bool meter_batch_repeats(MeterBatch *batch);
 
 #endif							/* METER_ENGINE_THRESHOLD_H */

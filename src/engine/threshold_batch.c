@@ -7,7 +7,8 @@
  * nobody else keeps it its keys are given back, so that it can be sent again in
  * the next window.  Batches are cut before a key that stands in them already,
  * where that may happen (meter_batch_repeats): each event meets the quantities
- * that the ones before it left.
+ * that the ones before it left.  They are also cut between events of a meter that
+ * weights by time.
  */
 #include "engine/threshold_private.h"
 
@@ -140,18 +141,6 @@ meter_batch_watch(MeterBatch *batch, MeterWatching *watching, bool behind)
 	return allowed;
 }
 
-/* Does a meter that listens turn events away? */
-static bool
-may_turn_away(const MeterBatch *batch, const MeterEvent *event)
-{
-	for (int i = event->first; i < event->first + event->ncontributions; i++)
-	{
-		if (batch->contributions[i].meter->blocks)
-			return true;
-	}
-	return false;
-}
-
 /* Is the key in the batch already? */
 static bool
 repeats(MeterBatch *batch, int32 space, MeterText key)
@@ -173,18 +162,23 @@ bool
 meter_batch_repeats(MeterBatch *batch)
 {
 	const MeterEvent *event = &batch->events[batch->nevents - 1];
+	bool		blocks = false;
 	bool		result = false;
 
-	if (!may_turn_away(batch, event))
-		return false;
-	if (event->id.data)
-		result |= repeats(batch, 0, meter_event_key(event));
 	for (int i = event->first; i < event->first + event->ncontributions; i++)
 	{
 		const MeterContribution *c = &batch->contributions[i];
 
+		/* a level goes on into later windows, whose rows are computed from usage */
+		if (c->meter->nwatches > 0 && c->plan->profiles[0].function == METER_FUNCTION_WEIGHTED_SUM)
+			result |= repeats(batch, c->meter->meter_no, (MeterText) {"", 0});
+		if (!c->meter->blocks)
+			continue;
+		blocks = true;
 		if (c->dedup_key.data)
 			result |= repeats(batch, c->meter->meter_no, c->dedup_key);
 	}
+	if (blocks && event->id.data)
+		result |= repeats(batch, 0, meter_event_key(event));
 	return result;
 }

@@ -34,7 +34,7 @@ typedef struct MeterAccount
 	/* its row */
 	ItemPointerData place;
 	bool		is_new;			/* there was none: the base is to be computed */
-	bool		misfit;			/* another function wrote it, of a version since replaced */
+	bool		misfit;			/* it tells of another window, or of other usage */
 	bool		has_value;
 	MeterDecimal value;
 	MeterState *state;			/* NULL where the function is additive */
@@ -51,8 +51,7 @@ meter_account_additive(const MeterAccount *account)
 {
 	MeterFunction function = account->plan->profiles[0].function;
 
-	return function == METER_FUNCTION_SUM || function == METER_FUNCTION_COUNT ||
-		function == METER_FUNCTION_CUSTOM;
+	return function == METER_FUNCTION_SUM || function == METER_FUNCTION_COUNT;
 }
 
 /* Does the value depend on what came before the window? */
@@ -82,7 +81,7 @@ extern void meter_account_take(const pg_uuid_t *organization, MeterAccount **acc
 extern bool meter_account_look(const pg_uuid_t *organization, MeterAccount *account, bool lock);
 
 /* Read an account from a row of SPI_tuptable: ctid, value, state, fired,
- * reserved and reserved_until stand from that column on. */
+ * reserved, reserved_until and window_end stand from that column on. */
 extern void meter_account_read(MeterAccount *account, uint64 row, int column);
 
 /* Write the rows, which were taken. */
