@@ -83,6 +83,12 @@ BEGIN
 		job.hour_to := greatest(date_trunc('hour', coalesce(last, first), 'UTC') + '1 hour', job.hour_from);
 		job."position" := job.hour_from;
 	END IF;
+	-- what is counted newly may be in windows that thresholds hold to be empty
+	IF EXISTS (SELECT FROM meter.threshold_watch AS w WHERE w.organization_id = job.organization_id
+			AND w.meter_id = job.meter_id AND w.empty_from < job.hour_to) THEN
+		UPDATE meter.threshold_watch AS w SET empty_from = job.hour_to
+			WHERE w.organization_id = job.organization_id AND w.meter_id = job.meter_id AND w.empty_from < job.hour_to;
+	END IF;
 	UPDATE meter.reprocess_job AS j SET state = 'running', started_at = coalesce(j.started_at, clock_timestamp()),
 			updated_at = clock_timestamp(), hour_from = job.hour_from, hour_to = coalesce(job.hour_to, job.hour_from),
 			"position" = job."position"

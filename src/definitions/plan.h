@@ -142,6 +142,9 @@ extern int	meter_plan_profile(const MeterPlan *plan, const char *code);
 /* An empty state for what a profile measures. */
 extern MeterState *meter_profile_state(const MeterProfile *profile, MemoryContext context);
 
+/* Is the state one of its kind? */
+extern bool meter_profile_reads(const MeterProfile *profile, const MeterState *state);
+
 /* Can its states take a value back (state.h)? */
 extern bool meter_profile_reversible(const MeterProfile *profile);
 

@@ -225,6 +225,16 @@ meter_profile_state(const MeterProfile *profile, MemoryContext context)
 	return meter_state_create(profile->function, context);
 }
 
+/* Is the state one of its kind?  See plan.h. */
+bool
+meter_profile_reads(const MeterProfile *profile, const MeterState *state)
+{
+	return meter_state_function(state) == profile->function &&
+		meter_state_sketches(state) == profile->approximate &&
+		meter_state_sums(state) == (profile->function == METER_FUNCTION_WEIGHTED_SUM &&
+									profile->mode == METER_WEIGHT_DELTA);
+}
+
 /* Can its states take a value back?  See plan.h. */
 bool
 meter_profile_reversible(const MeterProfile *profile)

@@ -8,11 +8,12 @@
  * and a new event with a number of its own, counted where the old one was.
  *
  * Locks, in order: definitions shared and rollups shared (locks.h); the event's
- * rejections, which nobody may try again meanwhile; its own key of
- * meter.event_reversal, where the second of two that take the same event back
- * waits for the first; keys of meters for the new event.  The event is read by a
- * snapshot taken behind the first three, so that its rows are all there are and
- * the versions they name are those whose cells hold it.
+ * rejections, which nobody may try again meanwhile; keys of meters for the new
+ * event; rows of thresholds, while usage is still as it was; the event's own key
+ * of meter.event_reversal, where the second of two that take the same event back
+ * waits for the first.  The event is read by a snapshot taken behind the first
+ * three, so that its rows are all there are and the versions they name are those
+ * whose cells hold it.
  */
 #include "engine/correct.h"
 
@@ -173,6 +174,7 @@ meter_correct(const MeterCorrection *correction, MeterCorrected *corrected)
 	MeterStoredEvent stored = {0};
 	MeterStoredEvent replacement = {0};
 	MeterReversal *reversals;
+	MeterWatching *watching;
 	int			n;
 
 	find_event(correction, listeners, now, &stored);
@@ -190,15 +192,18 @@ meter_correct(const MeterCorrection *correction, MeterCorrected *corrected)
 		if (reversals[i].nrecount > 0)
 			meter_event_require_kept((MeterInterval) {reversals[i].time, reversals[i].time + 1});
 	}
-	if (!meter_reversal_append(organization, &reversing, reversals, n))
-		meter_correct_reversed(correction);
 	if (correction->amend)
 	{
 		meter_amend(correction, &stored, reversing.replacement_seq, now, &replacement, &corrected->partial);
 		for (int i = 0; i < replacement.nrows; i++)
 			meter_counting_row(&counting, &replacement.rows[i], 1, NULL);
-		write_event(organization, &replacement, now);
 	}
+	watching = meter_watching_begin(organization, now, counting.changes, counting.nchanges);
+	if (!meter_reversal_append(organization, &reversing, reversals, n))
+		meter_correct_reversed(correction);
+	if (correction->amend)
+		write_event(organization, &replacement, now);
 	meter_counting_merge(&counting);
+	meter_watching_apply(watching, counting.changes, counting.nchanges);
 	meter_closing_touch(organization, revision_reason(correction), counting.touches, counting.ntouches);
 }

@@ -7,6 +7,7 @@
 
 #include "engine/batch.h"
 #include "engine/closing.h"
+#include "engine/threshold.h"
 
 /* What is asked for. */
 typedef struct MeterCorrection
@@ -78,6 +79,9 @@ typedef struct MeterCounting
 	int			ntouches;		/* windows that change */
 	int			touches_size;
 	MeterClosingTouch *touches;
+	int			nchanges;		/* what thresholds must know */
+	int			changes_size;
+	MeterChange *changes;
 } MeterCounting;
 
 /* Count a row for the versions it names (weight 1), or take it back (-1): then

@@ -147,17 +147,20 @@ measure(MeterBatch *batch, const MeterStoredEvent *stored)
 }
 
 /*
- * Claim a meter's key; one that was there must lead to this event, as it does
- * where the old one or one before that had it.
+ * Claim a meter's key; one that was there must lead to the old event, as it does
+ * where that or one before it had it.
  */
 static void
-claim_key(MeterBatch *batch, MeterContribution *c, TimestampTz time)
+claim_key(const MeterCorrection *correction, const MeterStoredEvent *stored, MeterBatch *batch,
+		  MeterContribution *c)
 {
 	const MeterEvent *event = &batch->events[0];
 	MeterKey	key = {
 		.space = c->meter->meter_no, .key = c->dedup_key, .payload_hash = event->payload_hash,
-			.time = time, .seq = event->seq
+			.time = stored->rows[0].time, .seq = event->seq
 	};
+	int64		newest = stored->seq;
+	bool		gone;
 	MeterError	err;
 	bool		found;
 
@@ -167,8 +170,11 @@ claim_key(MeterBatch *batch, MeterContribution *c, TimestampTz time)
 	PushActiveSnapshot(GetLatestSnapshot());
 	meter_key_find(&batch->organization, &key, 1, &found);
 	(void) meter_reversal_follow(&batch->organization, key.time, &key.seq);
+	gone = meter_reversal_follow(&batch->organization, stored->time, &newest);
 	PopActiveSnapshot();
-	if (key.seq == event->seq)
+	if (gone || newest != stored->seq)
+		meter_correct_reversed(correction);
+	if (key.seq == stored->seq)
 		return;
 	meter_error_set(&err, "KEY_CONFLICT", "another event was counted with this key");
 	c->outcome = METER_OUTCOME_CONFLICT;
@@ -276,7 +282,7 @@ meter_amend(const MeterCorrection *correction, const MeterStoredEvent *stored, i
 		MeterContribution *c = &batch.contributions[i];
 
 		if (c->plan->dedup_path && c->outcome == METER_OUTCOME_COUNTED)
-			claim_key(&batch, c, stored->rows[0].time);
+			claim_key(correction, stored, &batch, c);
 	}
 	if (batch.ncontributions > 0)
 		meter_event_settle(&batch, event);

@@ -5,7 +5,8 @@
  * The row is measured again by each version that it names, as it was measured
  * when it came, and so gives the same series, cells and samples.  With weight
  * -1 they take it out of the rollups again, but for functions that cannot go
- * back: there the cell stays as it is.
+ * back: there the cell stays as it is.  What the version's own profile counts is
+ * a change for the meter's thresholds.
  */
 #include "engine/correct.h"
 
@@ -57,13 +58,15 @@ unmeasurable(const MeterPlan *plan, const MeterEventRow *row, const MeterError *
 					(long long) row->seq, plan->version, plan->key, err->message)));
 }
 
-/* The cells of one version; *kept where one of them cannot be taken back. */
+/* The cells of one version, and what its own profile counts, or NULL; *kept
+ * where one of them cannot be taken back. */
 static MeterText
 count_version(const MeterPlan *plan, const MeterEventRow *row, const MeterInput *input, int weight,
-			  bool *kept)
+			  bool *kept, const MeterMeasure **own)
 {
 	StringInfoData cells;
 
+	*own = NULL;
 	initStringInfo(&cells);
 	for (int p = 0; p < plan->nprofiles; p++)
 	{
@@ -73,6 +76,8 @@ count_version(const MeterPlan *plan, const MeterEventRow *row, const MeterInput 
 		switch (meter_measure(plan, p, input, &measure, &err))
 		{
 			case METER_COUNTED:
+				if (p == 0)
+					*own = memcpy(palloc(sizeof(measure)), &measure, sizeof(measure));
 				if (weight > 0 || meter_profile_reversible(&plan->profiles[p]))
 					append_cell(&cells, plan, &measure, row, weight);
 				else
@@ -87,6 +92,22 @@ count_version(const MeterPlan *plan, const MeterEventRow *row, const MeterInput 
 	return (MeterText) {cells.data, cells.len};
 }
 
+/* Note a change for the meter's thresholds. */
+static void
+add_change(MeterCounting *counting, const MeterEntry *meter, const MeterPlan *plan, const MeterEventRow *row,
+		   const MeterMeasure *measure, const MeterSeries *series, int weight)
+{
+	if (measure == NULL || meter->nwatches == 0)
+		return;
+	counting->changes = meter_batch_grow(counting->changes, counting->nchanges, &counting->changes_size,
+										 sizeof(MeterChange), 8);
+	counting->changes[counting->nchanges++] = (MeterChange) {
+		.meter = meter, .plan = plan, .measure = measure,
+			.series = memcpy(palloc(sizeof(MeterSeries)), series, sizeof(MeterSeries)),
+			.time = row->time, .seq = row->seq, .weight = weight
+	};
+}
+
 /* Gather what a version makes of the row. */
 static void
 add_version(MeterCounting *counting, const MeterEntry *meter, const MeterPlan *plan,
@@ -95,13 +116,15 @@ add_version(MeterCounting *counting, const MeterEntry *meter, const MeterPlan *p
 	MeterInput	input = meter_measure_input(doc, row->data.data ? 0 : -1, row->original_time, row->subject);
 	MeterJson  *derived = palloc0(sizeof(MeterJson));
 	MeterSeries series = {0};
+	const MeterMeasure *own;
 	MeterText	cells;
 	MeterError	err;
 
 	if (!meter_measure_derive(plan, &input, derived, &err) ||
 		!meter_measure_series(plan, &input, &series, &err))
 		unmeasurable(plan, row, &err);
-	cells = count_version(plan, row, &input, weight, kept);
+	cells = count_version(plan, row, &input, weight, kept, &own);
+	add_change(counting, meter, plan, row, own, &series, weight);
 	if (cells.len > 0)
 	{
 		counting->series = meter_batch_grow(counting->series, counting->nseries, &counting->series_size,

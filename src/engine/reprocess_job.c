@@ -24,6 +24,7 @@
 #include "engine/locks.h"
 #include "engine/reprocess.h"
 #include "engine/spi.h"
+#include "engine/threshold.h"
 
 #define JOB_ARGS 2, {UUIDOID, INT8OID}
 
@@ -33,6 +34,26 @@ job_values(const pg_uuid_t *organization, int64 job_id, Datum *values)
 	values[0] = UUIDPGetDatum(organization);
 	values[1] = Int64GetDatum(job_id);
 	return values;
+}
+
+/* Tell whoever must know that a meter's usage of some time was counted anew. */
+static void
+tell_counted(const pg_uuid_t *organization, const char *key, TimestampTz from, TimestampTz to, const char *reason)
+{
+	const MeterEntry *meter;
+
+	/* threshold.h asks for it; without a lock, for two jobs may end at once */
+	meter_cache_refresh(true);
+	meter = meter_cache_meter(organization, key, strlen(key));
+	if (meter && meter->nwatches > 0)
+		meter_lock_definitions_wait(organization);
+	meter_lock_definitions_shared(organization);
+	meter_cache_refresh(true);
+	meter = meter_cache_meter(organization, key, strlen(key));
+	if (meter == NULL)
+		return;
+	meter_threshold_recount(organization, meter, from, to);
+	meter_closing_touch_range(organization, reason, meter, from, to);
 }
 
 /* End a job; see reprocess_job.h. */
@@ -48,7 +69,6 @@ meter_reprocess_job_end(const pg_uuid_t *organization, int64 job_id, const text 
 		" RETURNING m.key, j.hour_from, j.\"position\", j.reason",
 		3, {UUIDOID, INT8OID, TEXTOID}
 	};
-	const MeterEntry *meter;
 	char	   *key;
 	char	   *reason;
 	TimestampTz from;
@@ -66,11 +86,7 @@ meter_reprocess_job_end(const pg_uuid_t *organization, int64 job_id, const text 
 	to = DatumGetTimestampTz(meter_spi_value(0, 3, &isnull));
 	reason = TextDatumGetCString(meter_spi_value(0, 4, &isnull));
 	SPI_freetuptable(SPI_tuptable);
-	meter_lock_definitions_shared(organization);
-	meter_cache_refresh(true);
-	meter = meter_cache_meter(organization, key, strlen(key));
-	if (meter)
-		meter_closing_touch_range(organization, reason, meter, from, to);
+	tell_counted(organization, key, from, to, reason);
 }
 
 /* Do some of a job; see reprocess_job.h. */

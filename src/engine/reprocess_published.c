@@ -21,6 +21,7 @@
 #include "engine/event_page.h"
 #include "engine/locks.h"
 #include "engine/spi.h"
+#include "engine/threshold.h"
 #include "values/timestamp.h"
 
 /* Up to as many events are counted anew at once, by whoever publishes. */
@@ -117,6 +118,8 @@ recount_found(const pg_uuid_t *organization, const char *key, const Found *found
 		reprocess.from = meter_reprocess_hours(&reprocess, &events);
 	}
 	meter = meter_cache_meter(organization, key, strlen(key));
+	meter_threshold_unsettle(organization, meter, (found->last + 1) * METER_HOUR);
+	meter_threshold_recount(organization, meter, found->first * METER_HOUR, (found->last + 1) * METER_HOUR);
 	meter_closing_touch_range(organization, REASON, meter, found->first * METER_HOUR,
 							  (found->last + 1) * METER_HOUR);
 }

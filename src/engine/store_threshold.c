@@ -17,7 +17,6 @@
 
 #include "engine/spi.h"
 
-#define ROW_COLUMNS "t.ctid, t.value, t.state, t.fired, t.reserved, t.reserved_until, t.window_end"
 #define ROW_CONDITION(watch_no, account, window_start) \
 	"t.organization_id = $1 AND t.watch_no = " watch_no " AND t.account = " account \
 	" AND t.window_start = " window_start
@@ -77,7 +76,7 @@ read_fired(MeterAccount *account, MeterText fired)
 	}
 }
 
-/* Read an account from a row, whose ROW_COLUMNS begin there. */
+/* Read an account from a row, whose METER_ACCOUNT_COLUMNS begin there. */
 void
 meter_account_read(MeterAccount *account, uint64 row, int column)
 {
@@ -95,7 +94,7 @@ meter_account_read(MeterAccount *account, uint64 row, int column)
 	account->state = state.len > 0 ? meter_state_unpack(state.data, state.len, CurrentMemoryContext) : NULL;
 	account->misfit = DatumGetTimestampTz(meter_spi_value(row, column + 6, &isnull)) != account->window_end ||
 		(meter_account_additive(account) ? state.data != NULL : account->state == NULL) ||
-		(account->state && meter_state_function(account->state) != account->plan->profiles[0].function);
+		(account->state && !meter_profile_reads(&account->plan->profiles[0], account->state));
 	read_fired(account, meter_spi_get_text(row, column + 3));
 	account->reserved = stored_decimal(meter_spi_value(row, column + 4, &isnull));
 	value = meter_spi_value(row, column + 5, &isnull);
@@ -106,7 +105,7 @@ meter_account_read(MeterAccount *account, uint64 row, int column)
 bool
 meter_account_look(const pg_uuid_t *organization, MeterAccount *account, bool lock)
 {
-#define ONE "SELECT " ROW_COLUMNS " FROM meter.threshold_usage AS t WHERE " ROW_CONDITION("$2", "$3", "$4")
+#define ONE "SELECT " METER_ACCOUNT_COLUMNS " FROM meter.threshold_usage AS t WHERE " ROW_CONDITION("$2", "$3", "$4")
 	static MeterStatement locked = {ONE " FOR UPDATE", 4, {UUIDOID, INT4OID, TEXTOID, TIMESTAMPTZOID}};
 	static MeterStatement looked = {ONE, 4, {UUIDOID, INT4OID, TEXTOID, TIMESTAMPTZOID}};
 	Datum		values[4];
@@ -191,7 +190,7 @@ read_rows(const pg_uuid_t *organization, MeterAccount **accounts, int n)
 	static MeterStatement statement = {
 		"SELECT u.n, t.* FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
 		" WITH ORDINALITY AS u(watch_no, account, window_start, n),"
-		" LATERAL (SELECT " ROW_COLUMNS " FROM meter.threshold_usage AS t"
+		" LATERAL (SELECT " METER_ACCOUNT_COLUMNS " FROM meter.threshold_usage AS t"
 		" WHERE " ROW_CONDITION("u.watch_no", "u.account", "u.window_start") " OFFSET 0) AS t",
 		4, {UUIDOID, INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}
 	};

@@ -227,7 +227,7 @@ meter_watching_change(MeterWatching *watching, const MeterChange *change, int or
 			continue;
 		}
 		list[i]->changed = true;
-		if (!list[i]->recompute)
+		if (breaches && !list[i]->recompute)
 			meter_breaches_add(breaches, list[i], before[i].has_value ? &before[i].value : NULL, order);
 	}
 	pfree(before);
@@ -235,7 +235,7 @@ meter_watching_change(MeterWatching *watching, const MeterChange *change, int or
 	return allowed;
 }
 
-/* Compute anew what could not go back. */
+/* Compute anew what could not go back, and gather what that crosses, if asked for. */
 static void
 recompute(MeterWatching *watching, MeterBreaches *breaches, int order)
 {
@@ -258,7 +258,8 @@ recompute(MeterWatching *watching, MeterBreaches *breaches, int order)
 	for (int i = 0; i < m; i++)
 	{
 		wanted[i]->recompute = false;
-		meter_breaches_add(breaches, wanted[i], before[i].has_value ? &before[i].value : NULL, order);
+		if (breaches)
+			meter_breaches_add(breaches, wanted[i], before[i].has_value ? &before[i].value : NULL, order);
 	}
 }
 
@@ -296,18 +297,35 @@ meter_watching_end(MeterWatching *watching, MeterBreaches *breaches, int order)
 	MemoryContextDelete(watching->context);
 }
 
-/* Apply the changes; see threshold.h. */
+/* Apply the changes; see threshold.h.  An event that takes another one's place
+ * moves the value once. */
 void
 meter_watching_apply(MeterWatching *watching, const MeterChange *changes, int n)
 {
 	MeterBreaches breaches = {0};
+	MeterAccount **list;
+	Before	   *before;
+	MemoryContext old;
+	int			naccounts;
 
 	if (watching == NULL)
 		return;
+	old = MemoryContextSwitchTo(watching->context);
+	naccounts = meter_accounts_all(watching->accounts, &list);
+	before = palloc(Max(naccounts, 1) * sizeof(Before));
+	for (int i = 0; i < naccounts; i++)
+		before[i] = (Before) {.has_value = list[i]->has_value, .value = list[i]->value};
 	for (int i = 0; i < n; i++)
 	{
 		if (changes[i].meter->nwatches > 0)
-			(void) meter_watching_change(watching, &changes[i], i, &breaches, NULL);
+			(void) meter_watching_change(watching, &changes[i], 0, NULL, NULL);
 	}
-	meter_watching_end(watching, &breaches, n);
+	recompute(watching, NULL, 0);
+	for (int i = 0; i < naccounts; i++)
+	{
+		if (list[i]->changed)
+			meter_breaches_add(&breaches, list[i], before[i].has_value ? &before[i].value : NULL, 0);
+	}
+	MemoryContextSwitchTo(old);
+	meter_watching_end(watching, &breaches, 0);
 }

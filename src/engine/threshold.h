@@ -35,10 +35,17 @@ extern MeterWatching *meter_watching_begin(const pg_uuid_t *organization, Timest
 /* Apply the changes, which usage has seen by now. */
 extern void meter_watching_apply(MeterWatching *watching, const MeterChange *changes, int n);
 
-/* Usage of the meter was counted anew in [from, to): so is what its thresholds
- * know of windows that meet it. */
+/*
+ * Usage of the meter was counted anew in [from, to): so is what its thresholds
+ * know of windows that meet it.  Whoever ingested before the new numbers were
+ * there has ended by now.
+ */
 extern void meter_threshold_recount(const pg_uuid_t *organization, const MeterEntry *meter,
 									TimestampTz from, TimestampTz to);
+
+/* Windows that begin before a time may have usage that no row tells of: theirs is
+ * looked up when they are first met. */
+extern void meter_threshold_unsettle(const pg_uuid_t *organization, const MeterEntry *meter, TimestampTz upto);
 
 /* ---- threshold_batch.c ---- */
 

@@ -205,9 +205,9 @@ go_together(const MeterPlan *a, const MeterPlan *b)
 		strcmp(a->unit_label ? a->unit_label : "", b->unit_label ? b->unit_label : "") == 0;
 }
 
-/* The time around a version that is measured as it does. */
-static MeterInterval
-version_run(const MeterEntry *meter, const MeterPlan *plan)
+/* The time around a version that is measured as it does; see threshold_private.h. */
+MeterInterval
+meter_version_run(const MeterEntry *meter, const MeterPlan *plan)
 {
 	int			first = 0;
 	int			last;
@@ -247,7 +247,7 @@ window_at(MeterAccounts *set, const MeterEntry *meter, const MeterWatch *watch, 
 		result = meter_owner_period(watch->scope == METER_SCOPE_METER ? NULL : owner, window, t);
 	else
 		meter_window_bounds(window, t, &result.from, &result.to);
-	run = version_run(meter, plan);
+	run = meter_version_run(meter, plan);
 	/* one counted out of its version's range is in a window all the same */
 	if (t >= run.from && t < run.to)
 		result = (MeterInterval) {Max(result.from, run.from), Min(result.to, run.to)};

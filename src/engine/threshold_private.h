@@ -80,12 +80,36 @@ extern void meter_account_take(const pg_uuid_t *organization, MeterAccount **acc
 /* Find the row of one account, locked or just to look; false where it is none. */
 extern bool meter_account_look(const pg_uuid_t *organization, MeterAccount *account, bool lock);
 
-/* Read an account from a row of SPI_tuptable: ctid, value, state, fired,
- * reserved, reserved_until and window_end stand from that column on. */
+#define METER_ACCOUNT_COLUMNS "t.ctid, t.value, t.state, t.fired, t.reserved, t.reserved_until, t.window_end"
+
+/* Read an account, whose version is known, from a row of SPI_tuptable: these
+ * stand from that column on. */
 extern void meter_account_read(MeterAccount *account, uint64 row, int column);
 
 /* Write the rows, which were taken. */
 extern void meter_account_write(const pg_uuid_t *organization, MeterAccount **accounts, int n);
+
+/* ---- store_threshold_list.c: the rows of a watch ---- */
+
+/* Where a listing of rows is. */
+typedef struct MeterAccountList
+{
+	pg_uuid_t	organization;
+	const MeterEntry *meter;
+	const MeterWatch *watch;
+	TimestampTz from;			/* windows that meet these times */
+	TimestampTz to;
+	MeterText	key;			/* behind this row, no data for the first ones */
+	TimestampTz window_start;
+} MeterAccountList;
+
+/*
+ * Take the next rows, at most so many: in the order in which rows are taken.
+ * Those whose window is none of the watch's any more are passed over: nobody
+ * will look for them again.  *list is palloc'd; returns how many there are, and
+ * *done where there are no more.
+ */
+extern int	meter_account_list(MeterAccountList *where, int limit, MeterAccount ***list, bool *done);
 
 /* ---- threshold_base.c: accounts from usage ---- */
 
@@ -127,6 +151,10 @@ extern MeterInterval meter_owner_period(const MeterOwner *owner, const MeterWind
 /* ---- threshold_account.c: whose quantities an event changes ---- */
 
 typedef struct MeterAccounts MeterAccounts;
+
+/* The time around a version that is measured as it does; of all time where it is
+ * none of the meter's. */
+extern MeterInterval meter_version_run(const MeterEntry *meter, const MeterPlan *plan);
 
 /* An empty set, in the current memory context. */
 extern MeterAccounts *meter_accounts_begin(const pg_uuid_t *organization);
@@ -215,7 +243,8 @@ extern void meter_watching_take(MeterWatching *watching, bool behind);
 /*
  * Make one change of those that were found, and gather what it crosses.  With
  * quota it is made only if no quota is against it; else this returns false, and
- * *quota says which.  Changes of one event have the same order.
+ * *quota says which.  Changes of one event have the same order.  breaches may be
+ * NULL.
  */
 extern bool meter_watching_change(MeterWatching *watching, const MeterChange *change, int order,
 								  MeterBreaches *breaches, MeterQuota *quota);

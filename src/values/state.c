@@ -110,6 +110,20 @@ meter_state_function(const MeterState *state)
 	return state->function;
 }
 
+/* Is it kept by sums? */
+bool
+meter_state_sums(const MeterState *state)
+{
+	return state->sums;
+}
+
+/* Is it kept by a sketch? */
+bool
+meter_state_sketches(const MeterState *state)
+{
+	return state->sketch != NULL;
+}
+
 /* The sum of the samples' weights. */
 int64
 meter_state_count(const MeterState *state)

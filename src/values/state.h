@@ -91,6 +91,10 @@ extern MeterState *meter_state_create_like(const MeterState *state, MemoryContex
 extern void meter_state_add(MeterState *state, const MeterSample *sample);
 extern void meter_state_merge(MeterState *into, const MeterState *from);
 extern MeterFunction meter_state_function(const MeterState *state);
+
+/* Is the state kept by sums (a weighted_sum in mode delta) or by a sketch? */
+extern bool meter_state_sums(const MeterState *state);
+extern bool meter_state_sketches(const MeterState *state);
 extern int64 meter_state_count(const MeterState *state);
 
 /*
