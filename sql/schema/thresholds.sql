@@ -166,8 +166,9 @@ BEGIN
 	COMMENT ON COLUMN meter.threshold_usage.reserved IS 'What reservations hold.';
 	COMMENT ON COLUMN meter.threshold_usage.reserved_until IS 'When the first of them ends; null without any.';
 
-	-- a sweep looks for windows that ended long ago
-	CREATE INDEX IF NOT EXISTS threshold_usage_end_idx ON meter.threshold_usage (organization_id, watch_no, window_end);
+	-- A sweep looks for windows that ended long ago.  The time goes first: nobody
+	-- who looks for an account may take it for the primary key.
+	CREATE INDEX IF NOT EXISTS threshold_usage_end_idx ON meter.threshold_usage (window_end, organization_id, watch_no);
 
 	CREATE TABLE IF NOT EXISTS meter.reservation (
 		organization_id uuid NOT NULL,

@@ -4,7 +4,8 @@
  *
  *	driver batches --slice EVENTS   {NAME KIND DATABASE PER FILE SQL}...
  *	driver calls   --clients N --seconds N --rounds N --subjects N --hold-us N --meter NAME
- *					{NAME DATABASE SQL}...
+ *					{NAME DATABASE accepted|SQLSTATE SQL}...
+ *	driver relay   --batch EVENTS   DATABASE
  *	driver queries --repeats N      {NAME DATABASE SETUP SQL}...
  *
  * A machine is never equally fast for minutes, so rivals are not measured one
@@ -190,9 +191,11 @@ main(int argc, char **argv)
 		command_batches(argv + 2);
 	else if (argc > 2 && strcmp(argv[1], "calls") == 0)
 		command_calls(argv + 2);
+	else if (argc > 2 && strcmp(argv[1], "relay") == 0)
+		command_relay(argv + 2);
 	else if (argc > 2 && strcmp(argv[1], "queries") == 0)
 		command_queries(argv + 2);
 	else
-		fail("usage", "driver batches|calls|queries OPTIONS RIVALS, as the head of driver.c says");
+		fail("usage", "driver batches|calls|relay|queries OPTIONS RIVALS, as the head of driver.c says");
 	return 0;
 }

@@ -37,5 +37,6 @@ extern int	count_rivals(char **arguments, int fields);
 
 extern void command_batches(char **arguments);
 extern void command_calls(char **arguments);
+extern void command_relay(char **arguments);
 
 #endif							/* METER_BENCH_DRIVER_H */

@@ -26,10 +26,27 @@ typedef struct CallClient
 {
 	const CallPlan *plan;
 	PGconn	   *connection;
+	const char *refusal;		/* SQLSTATE that every call must fail with; NULL: none */
 	unsigned short random[3];
 	long		calls;			/* in this round */
 	Durations	latencies;		/* of all rounds */
 } CallClient;
+
+/* Check that a call ended as it must. */
+static void
+finish_call(const CallClient *client, PGresult *result)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	if (client->refusal == NULL)
+	{
+		finish_result(client->connection, result);
+		return;
+	}
+	if (state == NULL || strcmp(state, client->refusal) != 0)
+		fail("not refused", state == NULL ? "it was accepted" : PQerrorMessage(client->connection));
+	PQclear(result);
+}
 
 /* Make one report, with a key that was never used, and wait for its commit. */
 static void
@@ -52,8 +69,7 @@ make_call(CallClient *client)
 	start = now_seconds();
 	if (plan->hold_us > 0)
 		execute(client->connection, "BEGIN");
-	finish_result(client->connection,
-				  PQexecPrepared(client->connection, STATEMENT, 2, values, NULL, NULL, 0));
+	finish_call(client, PQexecPrepared(client->connection, STATEMENT, 2, values, NULL, NULL, 0));
 	if (plan->hold_us > 0)
 	{
 		usleep((useconds_t) plan->hold_us);
@@ -100,7 +116,7 @@ run_round(CallClient *clients, CallPlan *plan, double seconds)
 
 /* Open the clients of one rival, each with its statement prepared. */
 static CallClient *
-open_clients(const CallPlan *plan, const char *database, const char *sql)
+open_clients(const CallPlan *plan, const char *database, const char *outcome, const char *sql)
 {
 	CallClient *clients = calloc((size_t) plan->clients, sizeof(CallClient));
 
@@ -110,6 +126,7 @@ open_clients(const CallPlan *plan, const char *database, const char *sql)
 
 		clients[i].plan = plan;
 		clients[i].connection = open_connection(database);
+		clients[i].refusal = strcmp(outcome, "accepted") == 0 ? NULL : outcome;
 		memcpy(clients[i].random, &seed, sizeof(clients[i].random));
 		finish_result(clients[i].connection,
 					  PQprepare(clients[i].connection, STATEMENT, sql, 2, NULL));
@@ -138,11 +155,11 @@ command_calls(char **arguments)
 	plan.meter = arguments[1];
 	arguments += 2;
 
-	count = count_rivals(arguments, 3);
+	count = count_rivals(arguments, 4);
 	rivals = calloc((size_t) count, sizeof(CallClient *));
 	rates = calloc((size_t) count, sizeof(Durations));
 	for (int i = 0; i < count; i++)
-		rivals[i] = open_clients(&plan, arguments[i * 3 + 1], arguments[i * 3 + 2]);
+		rivals[i] = open_clients(&plan, arguments[i * 4 + 1], arguments[i * 4 + 2], arguments[i * 4 + 3]);
 
 	for (long round = 0; round < rounds; round++)
 		for (int i = 0; i < count; i++)
@@ -155,7 +172,7 @@ command_calls(char **arguments)
 		for (int j = 0; j < plan.clients; j++)
 			for (size_t k = 0; k < rivals[i][j].latencies.count; k++)
 				durations_add(&all, rivals[i][j].latencies.values[k]);
-		printf("%s\t%.1f\t%.3f\t%.3f\n", arguments[i * 3],
+		printf("%s\t%.1f\t%.3f\t%.3f\n", arguments[i * 4],
 			   durations_quantile(&rates[i], 0.5),
 			   durations_quantile(&all, 0.5) * 1e3, durations_quantile(&all, 0.99) * 1e3);
 	}

@@ -13,7 +13,7 @@ measure() {
 	local label=$1 wanted=$2 figures ours rival
 	say "report_usage, $label"
 	figures=$(driver calls --clients "$3" --seconds "$round_seconds" --rounds "$rounds" --subjects "$4" --hold-us "$5" --meter tokens \
-		hand hand "$by_hand" ours ours "$by_meter")
+		hand hand accepted "$by_hand" ours ours accepted "$by_meter")
 	ours=$(field ours 2 <<<"$figures")
 	rival=$(field hand 2 <<<"$figures")
 	target "report_usage, $label" "$(round "$ours" 0)/s" "$(round "$rival" 0)/s" "$(ratio "$ours" "$rival")" "$wanted"
