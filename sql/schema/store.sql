@@ -440,9 +440,10 @@ BEGIN
 
 	PERFORM meter.create_outbox();
 	PERFORM meter.create_thresholds();
+	PERFORM meter.create_readings();
 END
 $function$;
-COMMENT ON FUNCTION meter.create_store(jsonb) IS 'Makes the tables that hold events, keys, series, rollups, rejected events, domain events and what thresholds watch. Idempotent and safe in parallel. options: object; distributed (boolean, default false). Errors: 22023 unknown option, 0A000 distributed. Source: standard.';
+COMMENT ON FUNCTION meter.create_store(jsonb) IS 'Makes the tables that hold events, keys, series, rollups, rejected events, domain events, what thresholds watch and readings of devices. Idempotent and safe in parallel. options: object; distributed (boolean, default false). Errors: 22023 unknown option, 0A000 distributed. Source: standard.';
 
 CREATE FUNCTION meter.create_partitions(ahead int DEFAULT 3) RETURNS int
 	LANGUAGE plpgsql
