@@ -60,6 +60,7 @@ SQL_MODULES = \
 	sql/functions/reprocess.sql \
 	sql/functions/closing.sql \
 	sql/functions/retention.sql \
+	sql/functions/sweep.sql \
 	sql/functions/jobs.sql \
 	sql/schema/grants.sql
 

@@ -25,12 +25,38 @@ END
 $function$;
 COMMENT ON FUNCTION meter.require_cron() IS 'Errors: 0A000 the extension pg_cron is not installed, 55000 it is not loaded, or not in this database. Source: internal.';
 
+CREATE FUNCTION meter.job_interval(options jsonb, option text, fallback interval) RETURNS interval
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	given interval := fallback;
+BEGIN
+	IF options ? option THEN
+		BEGIN
+			given := (options ->> option)::interval;
+		EXCEPTION WHEN data_exception THEN
+			given := NULL;
+		END;
+		IF given IS NULL OR given <= interval '0' THEN
+			RAISE EXCEPTION 'invalid job options: %: expected an interval above zero, such as 13 months', option
+				USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+	END IF;
+	RETURN given;
+END
+$function$;
+COMMENT ON FUNCTION meter.job_interval(jsonb, text, interval) IS 'An interval among the options of meter.schedule_jobs(), or fallback where it is not given. Errors: 22023 not an interval above zero. Source: internal.';
+
 CREATE FUNCTION meter.wanted_jobs(options jsonb) RETURNS TABLE (job text, schedule text, command text)
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
 	option text;
+	schedules CONSTANT jsonb := '{"close_windows": "* * * * *", "create_partitions": "20 3 * * *", "drop_partitions": "40 3 * * *",
+		"outbox_delete_delivered": "*/10 * * * *", "run_reprocess_jobs": "* * * * *", "sweep_thresholds": "*/10 * * * *"}';
+	intervals CONSTANT text[] := '{outbox_retention, retention, threshold_retention}';
 	retention interval;
 	of_cron CONSTANT text := '^\S+( \S+){4}$';
 BEGIN
@@ -39,35 +65,30 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 	FOR option IN SELECT jsonb_object_keys(options) LOOP
-		IF option NOT IN ('close_windows', 'create_partitions', 'run_reprocess_jobs', 'drop_partitions', 'retention') THEN
+		IF NOT schedules ? option AND option <> ALL (intervals) THEN
 			RAISE EXCEPTION 'invalid job options: unknown key "%"', option
 				USING ERRCODE = 'invalid_parameter_value';
-		ELSIF jsonb_typeof(options -> option) <> 'string' OR option <> 'retention' AND options ->> option !~ of_cron THEN
-			RAISE EXCEPTION 'invalid job options: %: expected %', option, CASE option WHEN 'retention'
-					THEN 'an interval, such as 13 months' ELSE 'a schedule of five fields, such as * * * * *' END
+		ELSIF jsonb_typeof(options -> option) <> 'string' OR schedules ? option AND options ->> option !~ of_cron THEN
+			RAISE EXCEPTION 'invalid job options: %: expected %', option, CASE WHEN schedules ? option
+					THEN 'a schedule of five fields, such as * * * * *' ELSE 'an interval, such as 13 months' END
 				USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 	END LOOP;
-	IF options ? 'retention' THEN
-		BEGIN
-			retention := (options ->> 'retention')::interval;
-		EXCEPTION WHEN data_exception THEN
-			NULL;
-		END;
-		IF retention IS NULL OR retention <= interval '0' THEN
-			RAISE EXCEPTION 'invalid job options: retention: expected an interval above zero, such as 13 months'
-				USING ERRCODE = 'invalid_parameter_value';
-		END IF;
-		RETURN QUERY VALUES ('meter.drop_partitions', coalesce(options ->> 'drop_partitions', '40 3 * * *'),
-			format('SELECT meter.drop_partitions(%L)', retention));
-	ELSIF options ? 'drop_partitions' THEN
+	retention := meter.job_interval(options, 'retention', NULL);
+	IF retention IS NULL AND options ? 'drop_partitions' THEN
 		RAISE EXCEPTION 'invalid job options: drop_partitions: expected a retention as well'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	RETURN QUERY VALUES
-		('meter.close_windows', coalesce(options ->> 'close_windows', '* * * * *'), 'SELECT meter.close_windows()'),
-		('meter.create_partitions', coalesce(options ->> 'create_partitions', '20 3 * * *'), 'SELECT meter.create_partitions()'),
-		('meter.run_reprocess_jobs', coalesce(options ->> 'run_reprocess_jobs', '* * * * *'), 'CALL meter.run_reprocess_jobs()');
+	RETURN QUERY SELECT 'meter.' || j.name, coalesce(options ->> j.name, schedules ->> j.name), j.command
+		FROM (VALUES
+			('close_windows', 'SELECT meter.close_windows()'),
+			('create_partitions', 'SELECT meter.create_partitions()'),
+			('drop_partitions', format('SELECT meter.drop_partitions(%L)', retention)),
+			('outbox_delete_delivered', format('SELECT meter.outbox_delete_delivered(%L, 100000)', meter.job_interval(options, 'outbox_retention', '30 days'))),
+			('run_reprocess_jobs', 'CALL meter.run_reprocess_jobs()'),
+			('sweep_thresholds', format('SELECT meter.sweep_thresholds(%L)', meter.job_interval(options, 'threshold_retention', '35 days')))
+		) AS j (name, command)
+		WHERE j.name <> 'drop_partitions' OR retention IS NOT NULL;
 END
 $function$;
 COMMENT ON FUNCTION meter.wanted_jobs(jsonb) IS 'The jobs that meter.schedule_jobs() registers, by its options. Errors: 22023 bad options. Source: internal.';
@@ -93,7 +114,7 @@ BEGIN
 	RETURN n;
 END
 $function$;
-COMMENT ON FUNCTION meter.schedule_jobs(jsonb) IS 'Registers the jobs of this database with pg_cron, for the calling role: meter.close_windows and meter.run_reprocess_jobs each minute, meter.create_partitions daily, and meter.drop_partitions daily where a retention is given. options: object of retention (interval as text) and of schedules (five fields, in cron.timezone) by the names close_windows, run_reprocess_jobs, create_partitions, drop_partitions. Idempotent: called again, it changes them to what the options say. Result: how many jobs there are. Errors: 22023 bad options, 0A000 pg_cron is not installed, 55000 it is not loaded or not in this database, each with a hint. Source: standard.';
+COMMENT ON FUNCTION meter.schedule_jobs(jsonb) IS 'Registers the jobs of this database with pg_cron, for the calling role: meter.close_windows and meter.run_reprocess_jobs each minute, meter.outbox_delete_delivered and meter.sweep_thresholds every ten minutes, meter.create_partitions daily, and meter.drop_partitions daily where a retention is given. options: object of intervals (as text), retention (of raw events), outbox_retention (of domain events that are delivered, default 30 days) and threshold_retention (of what thresholds know of windows that are over, default 35 days), and of schedules (five fields, in cron.timezone) by the names close_windows, run_reprocess_jobs, outbox_delete_delivered, sweep_thresholds, create_partitions, drop_partitions. Idempotent: called again, it changes them to what the options say. Result: how many jobs there are. Errors: 22023 bad options, 0A000 pg_cron is not installed, 55000 it is not loaded or not in this database, each with a hint. Source: standard.';
 
 CREATE FUNCTION meter.unschedule_jobs() RETURNS int
 	LANGUAGE plpgsql
@@ -104,9 +125,8 @@ DECLARE
 BEGIN
 	PERFORM meter.require_cron();
 	EXECUTE 'SELECT count(cron.unschedule(j.jobid)) FROM cron.job AS j
-		WHERE j.database = current_database() AND j.username = current_user
-			AND j.jobname IN (''meter.close_windows'', ''meter.create_partitions'', ''meter.run_reprocess_jobs'', ''meter.drop_partitions'')'
-		INTO n;
+		WHERE j.database = current_database() AND j.username = current_user AND j.jobname = ANY ($1)'
+		INTO n USING ARRAY(SELECT w.job FROM meter.wanted_jobs('{"retention": "1 day"}') AS w);
 	RETURN n;
 END
 $function$;

@@ -184,6 +184,8 @@ BEGIN
 		PRIMARY KEY (organization_id, id)
 	);
 	CREATE INDEX IF NOT EXISTS reservation_id_idx ON meter.reservation (id);
+	-- ... and for reservations that ended then
+	CREATE INDEX IF NOT EXISTS reservation_expiry_idx ON meter.reservation (organization_id, expires_at);
 	COMMENT ON TABLE meter.reservation IS 'Quota that is held for work whose cost is known later.';
 	COMMENT ON COLUMN meter.reservation.organization_id IS 'The tenant.';
 	COMMENT ON COLUMN meter.reservation.id IS 'The reservation.';

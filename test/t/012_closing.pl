@@ -63,14 +63,16 @@ SKIP: {
 	skip 'pg_cron is not installed', 12 unless $cron;
 	answer('CREATE EXTENSION pg_cron');
 	my $jobs = q{SELECT jobname, schedule, command FROM cron.job WHERE database = current_database() ORDER BY jobname};
-	is(answer('SELECT meter.schedule_jobs()'), '3', 'jobs are scheduled');
+	is(answer('SELECT meter.schedule_jobs()'), '5', 'jobs are scheduled');
 	is(answer($jobs), join("\n", 'meter.close_windows|* * * * *|SELECT meter.close_windows()',
 			'meter.create_partitions|20 3 * * *|SELECT meter.create_partitions()',
-			'meter.run_reprocess_jobs|* * * * *|CALL meter.run_reprocess_jobs()'), 'those that there are');
-	is(answer(q{SELECT meter.schedule_jobs('{"retention": "13 months", "close_windows": "*/5 * * * *"}')}), '4', 'again, with options');
-	is(answer("SELECT count(*), count(DISTINCT jobname) FROM cron.job"), '4|4', '... nothing twice');
+			q{meter.outbox_delete_delivered|*/10 * * * *|SELECT meter.outbox_delete_delivered('30 days', 100000)},
+			'meter.run_reprocess_jobs|* * * * *|CALL meter.run_reprocess_jobs()',
+			q{meter.sweep_thresholds|*/10 * * * *|SELECT meter.sweep_thresholds('35 days')}), 'those that there are');
+	is(answer(q{SELECT meter.schedule_jobs('{"retention": "13 months", "close_windows": "*/5 * * * *"}')}), '6', 'again, with options');
+	is(answer("SELECT count(*), count(DISTINCT jobname) FROM cron.job"), '6|6', '... nothing twice');
 	is(answer("$jobs OFFSET 2 LIMIT 1"), q{meter.drop_partitions|40 3 * * *|SELECT meter.drop_partitions('1 year 1 mon')}, '... with retention');
-	is(answer('SELECT meter.schedule_jobs()'), '3', 'and without');
+	is(answer('SELECT meter.schedule_jobs()'), '5', 'and without');
 	for my $options ('[]', '{"x": "* * * * *"}', '{"close_windows": "soon"}', '{"retention": "-1 day"}', '{"drop_partitions": "* * * * *"}') {
 		my (undef, undef, $stderr) = $node->psql('postgres', "SELECT meter.schedule_jobs('$options')");
 		like($stderr, qr/invalid job options/, "not $options");
@@ -80,7 +82,7 @@ SKIP: {
 	answer(qq{SELECT meter.create_meter('$org', '{"key": "old", "metric_key": "u", "function": "count", "window": {"size": "day"}}');
 		SELECT status FROM meter.ingest('$org', '{"id": "u", "source": "s", "type": "u", "subject": "ada", "time": "2025-01-01T00:00:00Z"}');});
 	ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM meter.window_results WHERE meter_key = 'old'}), 'a job closes a window');
-	is(answer('SELECT meter.unschedule_jobs(), count(*) FROM cron.job'), '3|3', 'jobs are unscheduled');
+	is(answer('SELECT meter.unschedule_jobs(), count(*) FROM cron.job'), '5|5', 'jobs are unscheduled');
 	is(answer('SELECT count(*) FROM cron.job'), '0', '... and gone');
 }
 
