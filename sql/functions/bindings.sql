@@ -5,16 +5,13 @@ CREATE FUNCTION meter.used_by(organization_id uuid, meter_id uuid, version int D
 BEGIN ATOMIC
 	SELECT COALESCE(pg_catalog.array_agg(pg_catalog.format('binding %s of product "%s"', b.id, COALESCE(p.code, p.name))
 			ORDER BY COALESCE(p.code, p.name), b.pricing_var_name), '{}')
-			|| ARRAY(SELECT pg_catalog.format('threshold "%s"', t.name) FROM meter.threshold AS t
-				WHERE t.organization_id = $1 AND t.meter_id = $2 AND $3 IS NULL
-				ORDER BY t.threshold_no LIMIT 100)
 		FROM meter.binding AS b
 		JOIN meter.product AS p ON p.organization_id = b.organization_id AND p.id = b.product_id
 		WHERE b.organization_id = $1 AND b.meter_id = $2 AND b.unbound_at IS NULL
 			AND ($3 IS NULL OR b.id IN (SELECT i.binding_id FROM meter.version_pins AS i
 				WHERE i.organization_id = $1 AND i.meter_id = $2 AND i.version = $3));
 END;
-COMMENT ON FUNCTION meter.used_by(uuid, uuid, int) IS 'The bindings and the (first hundred) thresholds of a meter, or the bindings that are pinned to one of its versions, in words. Source: internal.';
+COMMENT ON FUNCTION meter.used_by(uuid, uuid, int) IS 'The bindings of a meter, or those that are pinned to one of its versions, in words. Source: internal.';
 
 CREATE FUNCTION meter.check_unused(head meter.meter, version int DEFAULT NULL) RETURNS void
 	LANGUAGE plpgsql STABLE
@@ -26,11 +23,11 @@ BEGIN
 	IF uses <> '{}' THEN
 		RAISE EXCEPTION '%meter "%" is in use', coalesce('version ' || version || ' of ', ''), head.key
 			USING ERRCODE = 'object_in_use', DETAIL = format('It is used by %s.', array_to_string(uses, ', ')),
-				HINT = 'Take them away with meter.unbind_product() and meter.delete_threshold(), or let bindings follow the head.';
+				HINT = 'Take them away with meter.unbind_product(), or let them follow the head.';
 	END IF;
 END
 $function$;
-COMMENT ON FUNCTION meter.check_unused(meter.meter, int) IS 'Refuses to go on where bindings or thresholds use a meter, or bindings are pinned to a version of it. Errors: 55006 with the list. Source: internal.';
+COMMENT ON FUNCTION meter.check_unused(meter.meter, int) IS 'Refuses to go on where bindings use a meter, or are pinned to a version of it. Errors: 55006 with the list. Source: internal.';
 
 CREATE FUNCTION meter.quantity_member(what text, document jsonb, member text) RETURNS numeric
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE

@@ -21,7 +21,7 @@ BEGIN
 	RETURN meter.meter_document(head, shown);
 END
 $function$;
-COMMENT ON FUNCTION meter.archive_meter(uuid, text, text) IS 'Archives a meter: it counts no more events and cannot be changed; its usage and versions can be read for ever. meter: key or id; reason: 1 to 1000 characters. Result: the meter document. Errors: 22023 no reason, 42704 no such meter, 55000 archived already, 55006 bound to products or with thresholds, with the list. Source: seeds 000, 002 (archived meters).';
+COMMENT ON FUNCTION meter.archive_meter(uuid, text, text) IS 'Archives a meter: it counts no more events and cannot be changed; its usage and versions can be read for ever. meter: key or id; reason: 1 to 1000 characters. Result: the meter document. Errors: 22023 no reason, 42704 no such meter, 55000 archived already, 55006 bound to products, with the list. Source: seeds 000, 002 (archived meters).';
 
 CREATE FUNCTION meter.events_counted(head meter.meter) RETURNS text
 	LANGUAGE plpgsql STABLE
@@ -62,7 +62,10 @@ CREATE FUNCTION meter.meter_uses(head meter.meter) RETURNS text[]
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-	RETURN array_remove(meter.used_by(head.organization_id, head.id) || meter.events_counted(head), NULL);
+	RETURN array_remove(meter.used_by(head.organization_id, head.id)
+		|| ARRAY(SELECT format('threshold "%s"', t.name) FROM meter.threshold AS t
+			WHERE t.organization_id = head.organization_id AND t.meter_id = head.id ORDER BY t.threshold_no LIMIT 100)
+		|| meter.events_counted(head), NULL);
 END
 $function$;
 COMMENT ON FUNCTION meter.meter_uses(meter.meter) IS 'What uses a meter, in words. Source: internal.';

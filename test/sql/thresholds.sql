@@ -181,7 +181,6 @@ SELECT * FROM watches;
 -- A meter with thresholds is in use.
 \set VERBOSITY default
 \set SHOW_CONTEXT never
-SELECT meter.archive_meter(:'org', 'calls', 'over');
 SELECT meter.delete_meter(:'org', 'calls');
 \set VERBOSITY terse
 SELECT meter.delete_threshold(:'org', 'w2');
