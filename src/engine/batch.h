@@ -53,6 +53,11 @@ typedef struct MeterContribution
 	TimestampTz placement;		/* where it is counted */
 	bool		closed;			/* where closing must be told of it */
 	bool		over_quota;		/* it was to be counted, but for a quota */
+	bool		reopened;		/* its key was another one's of the batch, and is its now */
+	int			repeats;		/* where a quota may turn events away: the last
+								 * contribution before it with its key, or -1 */
+	MeterOutcome measured;		/* ... and what it was before keys were looked at */
+	MeterError *measured_error;
 	int			series;			/* in the batch */
 	MeterText	dedup_key;		/* where the version has a dedup_key_path */
 	int			first_measure;	/* what its profiles count, in the batch */
@@ -93,6 +98,8 @@ typedef struct MeterEvent
 	MeterStatus status;
 	bool		settled;		/* its keys are claimed or were there */
 	bool		by_envelope;	/* its envelope's key was there */
+	bool		reopened;		/* ... and is its now, since another one gave it back */
+	int			repeats;		/* the last event before it with its key, or -1 */
 	MeterError *error;			/* code and message of the status, or NULL */
 } MeterEvent;
 
@@ -118,7 +125,7 @@ typedef struct MeterBatch
 	int			nseries;
 	int			series_size;
 	struct HTAB *series_index;
-	struct HTAB *keys;			/* where an event may give its own back */
+	struct HTAB *keys;			/* where a quota may turn events away (threshold.h) */
 	int			nmaybe_late;	/* contributions to be judged */
 	int			nmoved;			/* ... that may be counted elsewhere than the
 								 * event's row is */
@@ -161,8 +168,9 @@ extern MeterText meter_event_key(const MeterEvent *event);
 /* dedup.c: claim the keys of what is new and settle every event's status. */
 extern void meter_batch_dedup(MeterBatch *batch);
 
-/* Give back the keys of what is over a quota. */
-extern void meter_batch_give_back(const MeterBatch *batch);
+/* Give back the keys of what is over a quota, and have those claim them that are
+ * new then. */
+extern void meter_batch_pass_keys(const MeterBatch *batch);
 
 /* What is said of a key that was counted before with another payload. */
 extern MeterError *meter_batch_key_conflict(const MeterBatch *batch);

@@ -426,10 +426,32 @@ drop_duplicates(MeterBatch *batch)
 	}
 }
 
-/* Give back the keys of what is over a quota; see batch.h.  An event that had
- * them before, and is only tried again, keeps them. */
+/* Have the keys claimed of what is new since others gave them back. */
+static void
+claim_reopened(const MeterBatch *batch)
+{
+	KeyList		list = new_key_list(batch->nevents + batch->ncontributions);
+
+	for (int i = 0; i < batch->nevents; i++)
+	{
+		if (batch->events[i].reopened && meter_event_keeps_keys(&batch->events[i]))
+			list_envelope(&list, batch, i);
+	}
+	for (int i = 0; i < batch->ncontributions; i++)
+	{
+		const MeterContribution *c = &batch->contributions[i];
+
+		if (c->reopened && c->outcome == METER_OUTCOME_COUNTED)
+			list_meter_key(&list, batch, i);
+	}
+	if (list.n > 0)
+		meter_key_claim(&batch->organization, list.keys, list.n);
+}
+
+/* Pass on the keys of what is over a quota; see batch.h.  An event that had them
+ * before, and is only tried again, keeps them. */
 void
-meter_batch_give_back(const MeterBatch *batch)
+meter_batch_pass_keys(const MeterBatch *batch)
 {
 	KeyList		list = new_key_list(batch->nevents + batch->ncontributions);
 
@@ -451,6 +473,7 @@ meter_batch_give_back(const MeterBatch *batch)
 	}
 	if (list.n > 0)
 		meter_key_release(&batch->organization, list.keys, list.n);
+	claim_reopened(batch);
 }
 
 /* Claim the one event's key in a chain; see batch.h. */
@@ -467,6 +490,11 @@ meter_batch_claim_chained(MeterBatch *batch)
 void
 meter_batch_dedup(MeterBatch *batch)
 {
+	for (int i = 0; i < batch->ncontributions && batch->keys; i++)
+	{
+		batch->contributions[i].measured = batch->contributions[i].outcome;
+		batch->contributions[i].measured_error = batch->contributions[i].error;
+	}
 	claim_keys(batch);
 	look_up_rejected(batch);
 	look_up_untimely(batch);

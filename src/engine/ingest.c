@@ -178,27 +178,12 @@ static int
 add_event(MeterIngest *ingest, MeterText text, const MeterRetry *retry)
 {
 	MeterBatch *batch = &ingest->batch;
-	MeterBatch	before = *batch;
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	int			used;
 
 	CHECK_FOR_INTERRUPTS();
 	read_event(ingest, text, retry);
-	if (meter_batch_repeats(batch))
-	{
-		/* the batch goes without it, and it begins the next one */
-		MemoryContextSwitchTo(old);
-		batch->nevents = before.nevents;
-		batch->ncontributions = before.ncontributions;
-		batch->nmeasures = before.nmeasures;
-		batch->nmaybe_late = before.nmaybe_late;
-		batch->nmoved = before.nmoved;
-		process_batch(ingest);
-		ingest->ordinal--;
-		old = MemoryContextSwitchTo(batch->context);
-		read_event(ingest, text, retry);
-		(void) meter_batch_repeats(batch);
-	}
+	meter_batch_chain_keys(batch);
 	MemoryContextSwitchTo(old);
 
 	used = batch->events[batch->nevents - 1].raw.len;
@@ -396,7 +381,8 @@ process_single(MeterIngest *ingest)
 	meter_batch_roll_up(batch);
 	if (!meter_spi_chain_end())
 		return false;
-	(void) meter_batch_watch(batch, watching, true);
+	meter_batch_watch(batch, watching, true);
+	meter_watching_end(watching);
 	meter_rollup_tidy(&batch->organization, (int32) meter_hour_of(event->time));
 	return true;
 }
@@ -407,6 +393,7 @@ process_batch(MeterIngest *ingest)
 {
 	MeterBatch *batch = &ingest->batch;
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
+	MeterWatching *watching;
 
 	if (ingest->organization->require_known_subject)
 		meter_batch_require_known(batch);
@@ -415,12 +402,14 @@ process_batch(MeterIngest *ingest)
 	if (!process_single(ingest))
 	{
 		meter_batch_dedup(batch);
-		(void) meter_batch_watch(batch, meter_batch_watching(batch), false);
+		watching = meter_batch_watching(batch);
+		meter_batch_watch(batch, watching, false);
 		if (!ingest->partial)
 			meter_batch_refuse_bad(batch);
 		meter_batch_number_series(batch);
 		append_events(batch);
 		meter_batch_roll_up(batch);
+		meter_watching_end(watching);
 		meter_batch_touch_closed(batch, ingest->reason);
 	}
 	ingest->keep(ingest->arg, batch);

@@ -17,6 +17,8 @@ struct MeterWatching
 	TimestampTz now;
 	MemoryContext context;
 	MeterAccounts *accounts;
+	bool		quiet;			/* crossings are not gathered */
+	MeterBreaches breaches;		/* to be told of */
 };
 
 static bool
@@ -197,7 +199,7 @@ blocking_first(const void *pa, const void *pb)
 /* Make one change; see threshold_private.h. */
 bool
 meter_watching_change(MeterWatching *watching, const MeterChange *change, int order,
-					  MeterBreaches *breaches, MeterQuota *quota)
+					  MeterQuota *quota)
 {
 	MemoryContext old = MemoryContextSwitchTo(watching->context);
 	MeterAccount **list;
@@ -227,8 +229,8 @@ meter_watching_change(MeterWatching *watching, const MeterChange *change, int or
 			continue;
 		}
 		list[i]->changed = true;
-		if (breaches && !list[i]->recompute)
-			meter_breaches_add(breaches, list[i], before[i].has_value ? &before[i].value : NULL, order);
+		if (!watching->quiet && !list[i]->recompute)
+			meter_breaches_add(&watching->breaches, list[i], before[i].has_value ? &before[i].value : NULL, order);
 	}
 	pfree(before);
 	MemoryContextSwitchTo(old);
@@ -280,14 +282,21 @@ written(MeterWatching *watching, MeterAccount ***list)
 	return m;
 }
 
-/* Write what came of it; see threshold_private.h. */
+/* Write what came of it; see threshold.h.  What had to be computed anew is told of
+ * behind all else. */
 void
-meter_watching_end(MeterWatching *watching, MeterBreaches *breaches, int order)
+meter_watching_end(MeterWatching *watching)
 {
-	MemoryContext old = MemoryContextSwitchTo(watching->context);
+	MeterBreaches *breaches;
+	MemoryContext old;
+	const int	order = PG_INT32_MAX;
 	MeterAccount **list;
 	int			n;
 
+	if (watching == NULL)
+		return;
+	breaches = &watching->breaches;
+	old = MemoryContextSwitchTo(watching->context);
 	recompute(watching, breaches, order);
 	n = written(watching, &list);
 	meter_account_write(&watching->organization, list, n);
@@ -302,7 +311,6 @@ meter_watching_end(MeterWatching *watching, MeterBreaches *breaches, int order)
 void
 meter_watching_apply(MeterWatching *watching, const MeterChange *changes, int n)
 {
-	MeterBreaches breaches = {0};
 	MeterAccount **list;
 	Before	   *before;
 	MemoryContext old;
@@ -315,17 +323,18 @@ meter_watching_apply(MeterWatching *watching, const MeterChange *changes, int n)
 	before = palloc(Max(naccounts, 1) * sizeof(Before));
 	for (int i = 0; i < naccounts; i++)
 		before[i] = (Before) {.has_value = list[i]->has_value, .value = list[i]->value};
+	watching->quiet = true;
 	for (int i = 0; i < n; i++)
 	{
 		if (changes[i].meter->nwatches > 0)
-			(void) meter_watching_change(watching, &changes[i], 0, NULL, NULL);
+			(void) meter_watching_change(watching, &changes[i], 0, NULL);
 	}
 	recompute(watching, NULL, 0);
 	for (int i = 0; i < naccounts; i++)
 	{
 		if (list[i]->changed)
-			meter_breaches_add(&breaches, list[i], before[i].has_value ? &before[i].value : NULL, 0);
+			meter_breaches_add(&watching->breaches, list[i], before[i].has_value ? &before[i].value : NULL, 0);
 	}
 	MemoryContextSwitchTo(old);
-	meter_watching_end(watching, &breaches, 0);
+	meter_watching_end(watching);
 }

@@ -57,13 +57,15 @@ extern MeterWatching *meter_batch_watching(const MeterBatch *batch);
 extern bool meter_watching_may_wait(MeterWatching *watching);
 
 /* Hold what is counted against thresholds (NULL: none): what goes beyond a quota
- * is not counted after all, gives its keys back, and this returns false.  behind
- * says that it is in usage already. */
-extern bool meter_batch_watch(MeterBatch *batch, MeterWatching *watching, bool behind);
+ * is not counted after all, and gives its keys back.  behind says that it is in
+ * usage already.  To be ended when it is. */
+extern void meter_batch_watch(MeterBatch *batch, MeterWatching *watching, bool behind);
 
-/* Must what came before the batch's last event be counted before it can be held
- * against thresholds?  An event before it has one of its keys, say, and may yet
- * give it back.  Then the batch is to be cut before it. */
-extern bool meter_batch_repeats(MeterBatch *batch);
+/* Write rows and breaches (NULL: none). */
+extern void meter_watching_end(MeterWatching *watching);
+
+/* threshold_repeat.c: chain the event that was added last to those before it that
+ * have one of its keys, and may yet give it back. */
+extern void meter_batch_chain_keys(MeterBatch *batch);
 
 #endif							/* METER_ENGINE_THRESHOLD_H */

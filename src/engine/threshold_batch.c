@@ -5,10 +5,8 @@
  * What counts is settled by now: the keys are claimed.  An event that a quota
  * turns away at one of its meters is not counted there after all, and where
  * nobody else keeps it its keys are given back, so that it can be sent again in
- * the next window.  Batches are cut before a key that stands in them already,
- * where that may happen (meter_batch_repeats): each event meets the quantities
- * that the ones before it left.  They are also cut between events of a meter that
- * weights by time.
+ * the next window.  Each event meets the quantities that the ones before it
+ * left: a batch is what calls of one event each would be.
  */
 #include "engine/threshold_private.h"
 
@@ -50,12 +48,12 @@ meter_quota_error(const MeterQuota *quota, MeterError *err)
 	err->detail = detail.data;
 }
 
-/* The change that a counted contribution is; false where the version's own
- * profile leaves it out. */
+/* The change that a contribution is; false where the version's own profile leaves
+ * it out. */
 static bool
 contribution_change(const MeterBatch *batch, const MeterContribution *c, MeterChange *change)
 {
-	if (c->outcome != METER_OUTCOME_COUNTED || c->meter->nwatches == 0)
+	if (c->meter->nwatches == 0)
 		return false;
 	for (int m = c->first_measure; m < c->first_measure + c->nmeasures; m++)
 	{
@@ -94,7 +92,10 @@ meter_batch_watching(const MeterBatch *batch)
 		return NULL;
 	changes = palloc_extended(batch->ncontributions * sizeof(MeterChange), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < batch->ncontributions; i++)
-		n += contribution_change(batch, &batch->contributions[i], &changes[n]);
+	{
+		if (meter_contribution_may_count(batch, &batch->contributions[i]))
+			n += contribution_change(batch, &batch->contributions[i], &changes[n]);
+	}
 	return meter_watching_find(&batch->organization, batch->received_at, changes, n);
 }
 
@@ -113,72 +114,39 @@ turn_away(MeterBatch *batch, MeterContribution *c, const MeterQuota *quota)
 	MemoryContextSwitchTo(old);
 }
 
-/* Hold the batch against thresholds; see threshold.h. */
-bool
-meter_batch_watch(MeterBatch *batch, MeterWatching *watching, bool behind)
+/* Hold one event against thresholds; false where a quota is against it. */
+static bool
+watch_event(MeterBatch *batch, MeterWatching *watching, MeterEvent *event, int order)
 {
-	MeterBreaches breaches = {0};
 	bool		allowed = true;
 
-	if (watching == NULL)
-		return true;
-	meter_watching_take(watching, behind);
-	for (int i = 0; i < batch->ncontributions; i++)
+	meter_batch_judge_repeat(batch, event);
+	for (int i = event->first; i < event->first + event->ncontributions; i++)
 	{
 		MeterContribution *c = &batch->contributions[i];
 		MeterChange change;
 		MeterQuota	quota;
 
-		if (!contribution_change(batch, c, &change) ||
-			meter_watching_change(watching, &change, c->event, &breaches, c->meter->blocks ? &quota : NULL))
+		if (c->outcome != METER_OUTCOME_COUNTED || !contribution_change(batch, c, &change) ||
+			meter_watching_change(watching, &change, order, c->meter->blocks ? &quota : NULL))
 			continue;
 		turn_away(batch, c, &quota);
 		allowed = false;
 	}
-	meter_watching_end(watching, &breaches, batch->nevents);
-	if (!allowed)
-		meter_batch_give_back(batch);
 	return allowed;
 }
 
-/* Is the key in the batch already? */
-static bool
-repeats(MeterBatch *batch, int32 space, MeterText key)
+/* Hold the batch against thresholds; see threshold.h. */
+void
+meter_batch_watch(MeterBatch *batch, MeterWatching *watching, bool behind)
 {
-	char	   *text = palloc(sizeof(space) + key.len);
-	MeterText	entry = {text, sizeof(space) + key.len};
-	bool		found;
+	bool		allowed = true;
 
-	memcpy(text, &space, sizeof(space));
-	memcpy(text + sizeof(space), key.data, key.len);
-	if (batch->keys == NULL)
-		batch->keys = meter_text_table("meter batch keys", sizeof(MeterText), batch->context);
-	(void) hash_search(batch->keys, &entry, HASH_ENTER, &found);
-	return found;
-}
-
-/* Must the batch be cut before its last event?  See threshold.h. */
-bool
-meter_batch_repeats(MeterBatch *batch)
-{
-	const MeterEvent *event = &batch->events[batch->nevents - 1];
-	bool		blocks = false;
-	bool		result = false;
-
-	for (int i = event->first; i < event->first + event->ncontributions; i++)
-	{
-		const MeterContribution *c = &batch->contributions[i];
-
-		/* a level goes on into later windows, whose rows are computed from usage */
-		if (c->meter->nwatches > 0 && c->plan->profiles[0].function == METER_FUNCTION_WEIGHTED_SUM)
-			result |= repeats(batch, c->meter->meter_no, (MeterText) {"", 0});
-		if (!c->meter->blocks)
-			continue;
-		blocks = true;
-		if (c->dedup_key.data)
-			result |= repeats(batch, c->meter->meter_no, c->dedup_key);
-	}
-	if (blocks && event->id.data)
-		result |= repeats(batch, 0, meter_event_key(event));
-	return result;
+	if (watching == NULL)
+		return;
+	meter_watching_take(watching, behind);
+	for (int i = 0; i < batch->nevents; i++)
+		allowed &= watch_event(batch, watching, &batch->events[i], i);
+	if (!allowed)
+		meter_batch_pass_keys(batch);
 }

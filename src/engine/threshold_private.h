@@ -241,17 +241,22 @@ extern MeterWatching *meter_watching_find(const pg_uuid_t *organization, Timesta
 extern void meter_watching_take(MeterWatching *watching, bool behind);
 
 /*
- * Make one change of those that were found, and gather what it crosses.  With
+ * Make one change of those that were found, and note what it crosses.  With
  * quota it is made only if no quota is against it; else this returns false, and
  * *quota says which.  Changes of one event have the same order.  breaches may be
  * NULL.
  */
 extern bool meter_watching_change(MeterWatching *watching, const MeterChange *change, int order,
-								  MeterBreaches *breaches, MeterQuota *quota);
+								  MeterQuota *quota);
 
-/* Write rows and breaches; what had to be computed anew comes behind all that
- * happened before, by that order. */
-extern void meter_watching_end(MeterWatching *watching, MeterBreaches *breaches, int order);
+/* ---- threshold_repeat.c ---- */
+
+/* May it be counted, if another event of the batch gives its key back? */
+extern bool meter_contribution_may_count(const MeterBatch *batch, const MeterContribution *c);
+
+/* Judge an event whose turn has come, if others have its keys: they have them
+ * still, or gave them back, and it is new. */
+extern void meter_batch_judge_repeat(MeterBatch *batch, MeterEvent *event);
 
 /* The refusal as an error of the change's event, in the current memory context. */
 extern void meter_quota_error(const MeterQuota *quota, MeterError *err);
