@@ -87,6 +87,7 @@ is_watched(const MeterBatch *batch)
 MeterWatching *
 meter_batch_watching(const MeterBatch *batch)
 {
+	MeterWatching *watching;
 	MeterChange *changes;
 	int			n = 0;
 
@@ -95,7 +96,9 @@ meter_batch_watching(const MeterBatch *batch)
 	changes = palloc_extended(batch->ncontributions * sizeof(MeterChange), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < batch->ncontributions; i++)
 		n += contribution_change(batch, &batch->contributions[i], &changes[n]);
-	return meter_watching_find(&batch->organization, batch->received_at, changes, n);
+	watching = meter_watching_find(&batch->organization, batch->received_at, changes, n);
+	return batch->settles == NULL ? watching :
+		meter_watching_settle(watching, &batch->organization, batch->received_at, batch->settles);
 }
 
 /* A quota is against the contribution. */
