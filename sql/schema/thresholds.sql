@@ -176,6 +176,7 @@ BEGIN
 		meter_id uuid NOT NULL,
 		subject text,
 		dimensions jsonb NOT NULL,
+		currency text,
 		quantity numeric NOT NULL CHECK (quantity > 0),
 		reserved_at timestamptz NOT NULL,
 		expires_at timestamptz NOT NULL,
@@ -192,7 +193,8 @@ BEGIN
 	COMMENT ON COLUMN meter.reservation.meter_id IS 'The meter that will count the work.';
 	COMMENT ON COLUMN meter.reservation.subject IS 'For whom.';
 	COMMENT ON COLUMN meter.reservation.dimensions IS 'The work''s dimension values.';
-	COMMENT ON COLUMN meter.reservation.quantity IS 'How much is held.';
+	COMMENT ON COLUMN meter.reservation.currency IS 'The currency; null where the meter has none.';
+	COMMENT ON COLUMN meter.reservation.quantity IS 'How much was reserved, as a report would name it.';
 	COMMENT ON COLUMN meter.reservation.reserved_at IS 'When it was made: its windows are those of then.';
 	COMMENT ON COLUMN meter.reservation.expires_at IS 'When it is held no more.';
 	COMMENT ON COLUMN meter.reservation.settled_at IS 'When it was settled.';
@@ -257,6 +259,34 @@ BEGIN
 	COMMENT ON COLUMN meter.threshold_events.action_kind IS 'notify, webhook, suspend or block.';
 	COMMENT ON COLUMN meter.threshold_events.action_target IS 'Whom the action is for, such as the URL of a webhook.';
 	COMMENT ON COLUMN meter.threshold_events.action_event_type IS 'Type of the domain event.';
+
+	-- what has expired is held no more, though no one may have let go of it yet
+	CREATE OR REPLACE VIEW meter.quotas WITH (security_invoker = true) AS
+		SELECT t.organization_id, m.key AS meter_key, t.name AS threshold_name, u.subject, u.subscription_id, u.currency,
+			u.dimensions::jsonb AS dimensions, u.window_start, u.window_end, t.comparator,
+			t.threshold_values[pg_catalog.cardinality(t.threshold_values)] AS "limit", u.value AS used,
+			CASE WHEN u.reserved_until > pg_catalog.clock_timestamp() OR u.reserved_until IS NULL THEN u.reserved
+				ELSE (SELECT coalesce(pg_catalog.sum(h.quantity), 0) FROM meter.reservation_hold AS h
+					WHERE h.organization_id = u.organization_id AND h.watch_no = u.watch_no AND h.account = u.account
+						AND h.window_start = u.window_start AND h.expires_at > pg_catalog.clock_timestamp()) END AS reserved
+		FROM meter.threshold AS t
+		JOIN meter.meter AS m ON m.organization_id = t.organization_id AND m.id = t.meter_id
+		JOIN meter.threshold_usage AS u ON u.organization_id = t.organization_id AND u.watch_no = t.watch_no
+		WHERE t.action_kind = 'block' AND t.status = 'active' AND u.window_start <= pg_catalog.now() AND u.window_end > pg_catalog.now();
+	COMMENT ON VIEW meter.quotas IS 'What is used and reserved of quotas (thresholds that block) in windows that hold now, by account: a row where something was used or reserved since the threshold was made.';
+	COMMENT ON COLUMN meter.quotas.organization_id IS 'The tenant.';
+	COMMENT ON COLUMN meter.quotas.meter_key IS 'The meter''s key.';
+	COMMENT ON COLUMN meter.quotas.threshold_name IS 'What the threshold is called.';
+	COMMENT ON COLUMN meter.quotas.subject IS 'The subject, or the customer of the subscription; null for all subjects together.';
+	COMMENT ON COLUMN meter.quotas.subscription_id IS 'The subscription whose usage it is, where it is one''s.';
+	COMMENT ON COLUMN meter.quotas.currency IS 'The currency; null where the meter has none.';
+	COMMENT ON COLUMN meter.quotas.dimensions IS 'The dimension values, where each set of them counts for itself.';
+	COMMENT ON COLUMN meter.quotas.window_start IS 'Start of the window.';
+	COMMENT ON COLUMN meter.quotas.window_end IS 'End (exclusive) of the window.';
+	COMMENT ON COLUMN meter.quotas.comparator IS 'gt, gte (usage must not rise above the limit), lt or lte (not fall below it).';
+	COMMENT ON COLUMN meter.quotas."limit" IS 'The limit: the last value of the threshold.';
+	COMMENT ON COLUMN meter.quotas.used IS 'The value so far; null for none.';
+	COMMENT ON COLUMN meter.quotas.reserved IS 'What reservations hold that have not expired.';
 END
 $function$;
-COMMENT ON FUNCTION meter.create_thresholds() IS 'Makes the tables of what thresholds watch and of reservations, and the view meter.threshold_events. Idempotent. Source: internal.';
+COMMENT ON FUNCTION meter.create_thresholds() IS 'Makes the tables of what thresholds watch and of reservations, and the views meter.threshold_events and meter.quotas. Idempotent. Source: internal.';

@@ -109,6 +109,8 @@ typedef struct MeterBatch
 	TimestampTz received_at;
 	bool		amends;			/* its event takes another one's place: meters
 								 * that are archived may take it */
+	const struct MeterSettlement *settles;	/* the reservation that its event is
+											 * the usage of (threshold.h), or NULL */
 	MemoryContext context;		/* holds all below; reset with the batch */
 	MeterJson	doc;			/* of the event being read */
 	MeterJson	derived;		/* its data with derived fields, for one meter */

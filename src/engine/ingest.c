@@ -129,6 +129,13 @@ meter_ingest_fails(MeterIngest *ingest)
 	ingest->fails = true;
 }
 
+/* What is added is the usage of a reservation; see ingest.h. */
+void
+meter_ingest_settles(MeterIngest *ingest, const MeterSettlement *settlement)
+{
+	ingest->batch.settles = settlement;
+}
+
 /* Begin to try events again; see ingest.h. */
 MeterIngest *
 meter_ingest_begin_again(const pg_uuid_t *organization, MeterIngestKeep keep, void *arg, const char *reason)

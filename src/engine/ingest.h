@@ -41,6 +41,9 @@ extern void meter_ingest_add_again(MeterIngest *ingest, MeterText text, const Me
 /* Whoever calls fails, with all that was written, where an event is refused. */
 extern void meter_ingest_fails(MeterIngest *ingest);
 
+/* The one event that is added is the usage of a reservation (threshold.h). */
+extern void meter_ingest_settles(MeterIngest *ingest, const struct MeterSettlement *settlement);
+
 /* Process what is left. */
 extern void meter_ingest_finish(MeterIngest *ingest);
 

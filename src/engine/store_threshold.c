@@ -101,13 +101,10 @@ meter_account_read(MeterAccount *account, uint64 row, int column)
 	account->reserved_until = isnull ? DT_NOEND : DatumGetTimestampTz(value);
 }
 
-/* Find the row of one account, locked or just to look; false where it is none. */
-bool
-meter_account_look(const pg_uuid_t *organization, MeterAccount *account, bool lock)
+/* Run a statement for the row of one account; false where it is none. */
+static bool
+find_row(const pg_uuid_t *organization, MeterAccount *account, MeterStatement *statement, bool read_only)
 {
-#define ONE "SELECT " METER_ACCOUNT_COLUMNS " FROM meter.threshold_usage AS t WHERE " ROW_CONDITION("$2", "$3", "$4")
-	static MeterStatement locked = {ONE " FOR UPDATE", 4, {UUIDOID, INT4OID, TEXTOID, TIMESTAMPTZOID}};
-	static MeterStatement looked = {ONE, 4, {UUIDOID, INT4OID, TEXTOID, TIMESTAMPTZOID}};
 	Datum		values[4];
 	bool		isnull;
 	bool		found;
@@ -116,12 +113,31 @@ meter_account_look(const pg_uuid_t *organization, MeterAccount *account, bool lo
 	values[1] = Int32GetDatum(account->watch->watch_no);
 	values[2] = meter_spi_text(account->key, &isnull);
 	values[3] = TimestampTzGetDatum(account->window_start);
-	meter_spi_execute(lock ? &locked : &looked, values, NULL, false);
+	meter_spi_execute(statement, values, NULL, read_only);
 	found = SPI_processed > 0;
 	if (found)
 		meter_account_read(account, 0, 1);
 	SPI_freetuptable(SPI_tuptable);
 	return found;
+}
+
+#define ONE "SELECT " METER_ACCOUNT_COLUMNS " FROM meter.threshold_usage AS t WHERE " ROW_CONDITION("$2", "$3", "$4")
+#define ONE_TYPES {UUIDOID, INT4OID, TEXTOID, TIMESTAMPTZOID}
+static MeterStatement row_looked = {ONE, 4, ONE_TYPES};
+static MeterStatement row_locked = {ONE " FOR UPDATE", 4, ONE_TYPES};
+
+/* Find the row of one account, locked or just to look; false where it is none. */
+bool
+meter_account_look(const pg_uuid_t *organization, MeterAccount *account, bool lock)
+{
+	return find_row(organization, account, lock ? &row_locked : &row_looked, false);
+}
+
+/* Find it by the caller's snapshot; see threshold_private.h. */
+bool
+meter_account_seen(const pg_uuid_t *organization, MeterAccount *account)
+{
+	return find_row(organization, account, &row_looked, true);
 }
 
 /* Make the rows that are missing and lock the others. */

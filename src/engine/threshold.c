@@ -10,6 +10,7 @@
 #include "engine/threshold_private.h"
 
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 struct MeterWatching
 {
@@ -17,9 +18,26 @@ struct MeterWatching
 	TimestampTz now;
 	MemoryContext context;
 	MeterAccounts *accounts;
+	const pg_uuid_t *settles;	/* a reservation, or NULL */
 	bool		quiet;			/* crossings are not gathered */
 	MeterBreaches breaches;		/* to be told of */
 };
+
+/* An empty one. */
+static MeterWatching *
+begin_watching(const pg_uuid_t *organization, TimestampTz now)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter thresholds", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	MeterWatching *watching = palloc0(sizeof(MeterWatching));
+
+	watching->organization = *organization;
+	watching->now = now;
+	watching->context = context;
+	watching->accounts = meter_accounts_begin(organization, false);
+	MemoryContextSwitchTo(old);
+	return watching;
+}
 
 static bool
 watched(const MeterChange *changes, int n)
@@ -60,19 +78,13 @@ prepare(MeterAccounts *set, const MeterChange *changes, int n)
 MeterWatching *
 meter_watching_find(const pg_uuid_t *organization, TimestampTz now, const MeterChange *changes, int n)
 {
-	MemoryContext context;
-	MemoryContext old;
 	MeterWatching *watching;
+	MemoryContext old;
 
 	if (!watched(changes, n))
 		return NULL;
-	context = AllocSetContextCreate(CurrentMemoryContext, "meter thresholds", ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(context);
-	watching = palloc0(sizeof(MeterWatching));
-	watching->organization = *organization;
-	watching->now = now;
-	watching->context = context;
-	watching->accounts = meter_accounts_begin(organization);
+	watching = begin_watching(organization, now);
+	old = MemoryContextSwitchTo(watching->context);
 	prepare(watching->accounts, changes, n);
 	for (int i = 0; i < n; i++)
 	{
@@ -82,6 +94,22 @@ meter_watching_find(const pg_uuid_t *organization, TimestampTz now, const MeterC
 			(void) meter_accounts_find(watching->accounts, changes[i].meter, changes[i].plan,
 									   changes[i].series, changes[i].time, &list);
 	}
+	MemoryContextSwitchTo(old);
+	return watching;
+}
+
+/* Settle a reservation along with it; see threshold_private.h. */
+MeterWatching *
+meter_watching_settle(MeterWatching *watching, const pg_uuid_t *organization, TimestampTz now,
+					  const MeterSettlement *settlement)
+{
+	MemoryContext old;
+
+	if (watching == NULL)
+		watching = begin_watching(organization, now);
+	old = MemoryContextSwitchTo(watching->context);
+	watching->settles = &settlement->reservation;
+	meter_hold_accounts(organization, settlement, watching->accounts);
 	MemoryContextSwitchTo(old);
 	return watching;
 }
@@ -103,11 +131,18 @@ meter_watching_may_wait(MeterWatching *watching)
 	return may;
 }
 
-/* Take the rows; see threshold.h. */
+/* Take the rows; see threshold_private.h. */
 void
 meter_watching_take(MeterWatching *watching, bool behind)
 {
-	meter_accounts_take(watching->accounts, behind);
+	MemoryContext old = MemoryContextSwitchTo(watching->context);
+	MeterAccount **list;
+	int			n = meter_accounts_all(watching->accounts, &list);
+
+	meter_accounts_take(&watching->organization, list, n, behind);
+	if (watching->settles)
+		meter_hold_free(&watching->organization, watching->settles, list, n);
+	MemoryContextSwitchTo(old);
 }
 
 /* Both at once; see threshold.h. */
@@ -119,40 +154,6 @@ meter_watching_begin(const pg_uuid_t *organization, TimestampTz now, const Meter
 	if (watching)
 		meter_watching_take(watching, false);
 	return watching;
-}
-
-/* Would the change be more than a quota allows?  Then this says so. */
-static bool
-refused(const MeterAccount *account, const MeterDecimal *from, MeterQuota *quota)
-{
-	MeterDecimal before = meter_decimal_zero;
-	MeterDecimal after;
-
-	if (from)
-		meter_decimal_add(from, &account->reserved, &before);
-	if (!account->has_value)
-		return false;
-	meter_decimal_add(&account->value, &account->reserved, &after);
-	for (int i = 0; i < account->watch->nthresholds; i++)
-	{
-		const MeterThreshold *threshold = &account->watch->thresholds[i];
-
-		if (!threshold->blocks ||
-			!meter_levels_exceeds(&threshold->levels, from ? &before : NULL, &after))
-			continue;
-		*quota = (MeterQuota) {
-			.threshold = threshold, .meter = account->meter, .account = account,
-				.limit = threshold->levels.values[threshold->levels.nvalues - 1],
-				.used = from ? *from : meter_decimal_zero, .reserved = account->reserved,
-				.window_start = account->window_start, .window_end = account->window_end
-		};
-		if (from)
-			meter_decimal_sub(&account->value, from, &quota->asked);
-		else
-			quota->asked = account->value;
-		return true;
-	}
-	return false;
 }
 
 /* An account as it is, to be put back: what takes nothing back is copied. */
@@ -219,7 +220,7 @@ meter_watching_change(MeterWatching *watching, const MeterChange *change, int or
 		if (account->recompute || !meter_account_add(account, change->measure, change->time, change->seq, change->weight))
 			account->recompute = true;
 		else if (quota && account->watch->blocks)
-			allowed = !refused(account, before[done].has_value ? &before[done].value : NULL, quota);
+			allowed = !meter_quota_refuses(account, before[done].has_value ? &before[done].value : NULL, quota);
 	}
 	for (int i = 0; i < done; i++)
 	{
@@ -336,5 +337,15 @@ meter_watching_apply(MeterWatching *watching, const MeterChange *changes, int n)
 			meter_breaches_add(&watching->breaches, list[i], before[i].has_value ? &before[i].value : NULL, 0);
 	}
 	MemoryContextSwitchTo(old);
+	meter_watching_end(watching);
+}
+
+/* Let go of what a reservation holds; see threshold.h. */
+void
+meter_watching_release(const pg_uuid_t *organization, const MeterSettlement *settlement)
+{
+	MeterWatching *watching = meter_watching_settle(NULL, organization, GetCurrentTimestamp(), settlement);
+
+	meter_watching_take(watching, false);
 	meter_watching_end(watching);
 }

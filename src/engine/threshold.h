@@ -25,6 +25,13 @@ typedef struct MeterChange
 	int			weight;			/* 1, or -1 for what is taken back */
 } MeterChange;
 
+/* What a reservation (quota.h) held is used, or not needed any more. */
+typedef struct MeterSettlement
+{
+	pg_uuid_t	reservation;
+	const MeterEntry *meter;
+} MeterSettlement;
+
 typedef struct MeterWatching MeterWatching;
 
 /* Take the rows of the accounts that the changes are about, as they stand
@@ -34,6 +41,9 @@ extern MeterWatching *meter_watching_begin(const pg_uuid_t *organization, Timest
 
 /* Apply the changes, which usage has seen by now. */
 extern void meter_watching_apply(MeterWatching *watching, const MeterChange *changes, int n);
+
+/* Nothing was used of what the reservation held: let go of it. */
+extern void meter_watching_release(const pg_uuid_t *organization, const MeterSettlement *settlement);
 
 /*
  * Usage of the meter was counted anew in [from, to): so is what its thresholds

@@ -68,6 +68,7 @@ typedef struct WindowMemo
 struct MeterAccounts
 {
 	pg_uuid_t	organization;
+	bool		read_only;
 	MemoryContext context;
 	HTAB	   *by_path;
 	HTAB	   *by_key;
@@ -107,7 +108,7 @@ key_match(const void *a, const void *b, Size keysize)
 
 /* An empty set; see threshold_private.h. */
 MeterAccounts *
-meter_accounts_begin(const pg_uuid_t *organization)
+meter_accounts_begin(const pg_uuid_t *organization, bool read_only)
 {
 	MeterAccounts *set = palloc0(sizeof(MeterAccounts));
 	HASHCTL		paths = {.keysize = sizeof(AccountPath), .entrysize = sizeof(AccountItem), .hcxt = CurrentMemoryContext};
@@ -117,6 +118,7 @@ meter_accounts_begin(const pg_uuid_t *organization)
 	};
 
 	set->organization = *organization;
+	set->read_only = read_only;
 	set->context = CurrentMemoryContext;
 	set->by_path = hash_create("meter account paths", 16, &paths, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	set->by_key = hash_create("meter accounts", 16, &keys, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
@@ -177,7 +179,7 @@ meter_accounts_prepare(MeterAccounts *set, const MeterEntry *meter, const MeterS
 	}
 	if (nsubjects == 0)
 		return;
-	owners = meter_owners_find(&set->organization, subjects, nsubjects);
+	owners = meter_owners_find(&set->organization, subjects, nsubjects, set->read_only);
 	for (int i = 0; i < nsubjects; i++)
 	{
 		OwnerItem  *item = hash_search(set->owners, &subjects[i], HASH_FIND, NULL);
@@ -306,7 +308,8 @@ make_account(const MeterEntry *meter, const MeterWatch *watch, const MeterPlan *
 	MeterAccount account = {
 		.meter = meter, .watch = watch, .plan = plan, .currency = series->currency,
 		.window_start = window.from, .window_end = window.to, .from = window.from, .to = window.to,
-		.reserved = meter_decimal_zero, .reserved_until = DT_NOEND, .is_new = true
+		.reserved = meter_decimal_zero, .reserved_until = DT_NOEND, .freed = meter_decimal_zero,
+		.is_new = true
 	};
 
 	if (watch->per_dimensions)
@@ -346,9 +349,9 @@ add_found(MeterAccounts *set, MeterAccount *account)
 	MemoryContextSwitchTo(old);
 }
 
-/* The set's account like this one, entered where it is new. */
-static MeterAccount *
-enter_account(MeterAccounts *set, const MeterAccount *like)
+/* The set's account like this one; see threshold_private.h. */
+MeterAccount *
+meter_accounts_enter(MeterAccounts *set, const MeterAccount *like)
 {
 	AccountKey	key = {.watch_no = like->watch->watch_no, .window_start = like->window_start, .key = like->key};
 	KeyItem    *item;
@@ -397,7 +400,7 @@ find_account(MeterAccounts *set, const MeterEntry *meter, const MeterWatch *watc
 		MemoryContext old = MemoryContextSwitchTo(set->context);
 		MeterAccount account = make_account(meter, watch, plan, series, owner, holding, window);
 
-		item->account = enter_account(set, &account);
+		item->account = meter_accounts_enter(set, &account);
 		MemoryContextSwitchTo(old);
 	}
 	add_found(set, item->account);
@@ -485,28 +488,27 @@ meter_account_begins_empty(const MeterAccount *account)
 
 /* Take the rows; see threshold_private.h. */
 void
-meter_accounts_take(MeterAccounts *set, bool behind)
+meter_accounts_take(const pg_uuid_t *organization, MeterAccount **list, int n, bool behind)
 {
-	MemoryContext old = MemoryContextSwitchTo(set->context);
-	MeterAccount **unknown = palloc(Max(set->n, 1) * sizeof(MeterAccount *));
-	int			n = 0;
+	MeterAccount **unknown = palloc(Max(n, 1) * sizeof(MeterAccount *));
+	int			nunknown = 0;
 
-	meter_account_sort(set->list, set->n);
-	meter_account_take(&set->organization, set->list, set->n);
-	for (int i = 0; i < set->n; i++)
+	meter_account_sort(list, n);
+	meter_account_take(organization, list, n);
+	for (int i = 0; i < n; i++)
 	{
-		MeterAccount *account = set->list[i];
+		MeterAccount *account = list[i];
 
+		meter_hold_expire(organization, account);
 		if (account->misfit && behind)
 			account->recompute = true;
 		else if (account->misfit)
-			unknown[n++] = account;
+			unknown[nunknown++] = account;
 		else if (account->is_new && meter_account_begins_empty(account))
 			meter_account_clear(account);
 		else if (account->is_new)
-			unknown[n++] = account;
+			unknown[nunknown++] = account;
 	}
-	if (n > 0)
-		meter_account_compute(&set->organization, unknown, n);
-	MemoryContextSwitchTo(old);
+	if (nunknown > 0)
+		meter_account_compute(organization, unknown, nunknown);
 }

@@ -297,9 +297,10 @@ answer(Question *question)
 	}
 }
 
-/* Compute the accounts as usage is now; see threshold_private.h. */
+/* Compute the accounts as usage is by the caller's snapshot; see
+ * threshold_private.h. */
 void
-meter_account_compute(const pg_uuid_t *organization, MeterAccount **accounts, int n)
+meter_account_compute_seen(const pg_uuid_t *organization, MeterAccount **accounts, int n)
 {
 	MeterAccount **sorted;
 
@@ -308,10 +309,6 @@ meter_account_compute(const pg_uuid_t *organization, MeterAccount **accounts, in
 	sorted = palloc_extended(n * sizeof(MeterAccount *), MCXT_ALLOC_HUGE);
 	memcpy(sorted, accounts, n * sizeof(MeterAccount *));
 	qsort(sorted, n, sizeof(MeterAccount *), account_cmp);
-
-	/* what others wrote before they let go of the accounts, and what we did */
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
 	for (int first = 0, next; first < n; first = next)
 	{
 		Question	question = {.organization = organization, .accounts = sorted + first};
@@ -322,6 +319,16 @@ meter_account_compute(const pg_uuid_t *organization, MeterAccount **accounts, in
 		question.n = next - first;
 		answer(&question);
 	}
-	PopActiveSnapshot();
 	pfree(sorted);
+}
+
+/* Compute the accounts as usage is now; see threshold_private.h. */
+void
+meter_account_compute(const pg_uuid_t *organization, MeterAccount **accounts, int n)
+{
+	/* what others wrote before they let go of the accounts, and what we did */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	meter_account_compute_seen(organization, accounts, n);
+	PopActiveSnapshot();
 }

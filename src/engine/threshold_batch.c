@@ -85,6 +85,7 @@ is_watched(const MeterBatch *batch)
 MeterWatching *
 meter_batch_watching(const MeterBatch *batch)
 {
+	MeterWatching *watching;
 	MeterChange *changes;
 	int			n = 0;
 
@@ -96,7 +97,9 @@ meter_batch_watching(const MeterBatch *batch)
 		if (meter_contribution_may_count(batch, &batch->contributions[i]))
 			n += contribution_change(batch, &batch->contributions[i], &changes[n]);
 	}
-	return meter_watching_find(&batch->organization, batch->received_at, changes, n);
+	watching = meter_watching_find(&batch->organization, batch->received_at, changes, n);
+	return batch->settles == NULL ? watching :
+		meter_watching_settle(watching, &batch->organization, batch->received_at, batch->settles);
 }
 
 /* A quota is against the contribution. */

@@ -10,6 +10,7 @@
 #include "storage/itemptr.h"
 
 #include "engine/customers.h"
+#include "engine/quota.h"
 #include "engine/threshold.h"
 
 /* A quantity that a watch looks at: an account in a window. */
@@ -40,7 +41,9 @@ typedef struct MeterAccount
 	MeterState *state;			/* NULL where the function is additive */
 	MeterFired *fired;			/* one for each of the watch's thresholds */
 	MeterDecimal reserved;
-	TimestampTz reserved_until; /* DT_NOEND without any */
+	TimestampTz reserved_until; /* when the first hold ends, or before; DT_NOEND
+								 * without any */
+	MeterDecimal freed;			/* what the change had reserved for itself */
 	bool		changed;
 	bool		recompute;		/* it does not say what it should any more */
 } MeterAccount;
@@ -80,6 +83,9 @@ extern void meter_account_take(const pg_uuid_t *organization, MeterAccount **acc
 /* Find the row of one account, locked or just to look; false where it is none. */
 extern bool meter_account_look(const pg_uuid_t *organization, MeterAccount *account, bool lock);
 
+/* As to look, by the caller's snapshot. */
+extern bool meter_account_seen(const pg_uuid_t *organization, MeterAccount *account);
+
 #define METER_ACCOUNT_COLUMNS "t.ctid, t.value, t.state, t.fired, t.reserved, t.reserved_until, t.window_end"
 
 /* Read an account, whose version is known, from a row of SPI_tuptable: these
@@ -117,6 +123,9 @@ extern int	meter_account_list(MeterAccountList *where, int limit, MeterAccount *
  * now). */
 extern void meter_account_compute(const pg_uuid_t *organization, MeterAccount **accounts, int n);
 
+/* The same by the caller's snapshot. */
+extern void meter_account_compute_seen(const pg_uuid_t *organization, MeterAccount **accounts, int n);
+
 /* ---- threshold_scope.c: whose a subject is ---- */
 
 /* A subscription of a subject's owner. */
@@ -141,8 +150,10 @@ typedef struct MeterOwner
 	MeterHolding *holdings;		/* the one that started first goes first */
 } MeterOwner;
 
-/* The owners of the subjects, by a snapshot of now; palloc'd. */
-extern MeterOwner *meter_owners_find(const pg_uuid_t *organization, const MeterText *subjects, int n);
+/* The owners of the subjects, by a snapshot of now, or the caller's where it is
+ * only to be read; palloc'd. */
+extern MeterOwner *meter_owners_find(const pg_uuid_t *organization, const MeterText *subjects, int n,
+									 bool read_only);
 
 /* The billing period of the owner (NULL: of nobody) that holds t; rest where no
  * subscription has it. */
@@ -156,8 +167,9 @@ typedef struct MeterAccounts MeterAccounts;
  * none of the meter's. */
 extern MeterInterval meter_version_run(const MeterEntry *meter, const MeterPlan *plan);
 
-/* An empty set, in the current memory context. */
-extern MeterAccounts *meter_accounts_begin(const pg_uuid_t *organization);
+/* An empty set, in the current memory context; read_only: all that is looked up
+ * is by the caller's snapshot. */
+extern MeterAccounts *meter_accounts_begin(const pg_uuid_t *organization, bool read_only);
 
 /* Look up, all at once, what must be known of these series' subjects. */
 extern void meter_accounts_prepare(MeterAccounts *set, const MeterEntry *meter, const MeterSeries **series, int n);
@@ -172,9 +184,13 @@ extern int	meter_accounts_find(MeterAccounts *set, const MeterEntry *meter, cons
 /* All that were found. */
 extern int	meter_accounts_all(MeterAccounts *set, MeterAccount ***list);
 
-/* Take their rows and compute the base of those that are new; behind says that
- * usage has the changes already (meter_watching_may_wait). */
-extern void meter_accounts_take(MeterAccounts *set, bool behind);
+/* The set's account like this one, entered where it is new. */
+extern MeterAccount *meter_accounts_enter(MeterAccounts *set, const MeterAccount *like);
+
+/* Take the rows of accounts, which this sorts: the base of those that are new is
+ * computed, what is held and has expired is let go of.  behind says that usage
+ * has the changes already (meter_watching_may_wait). */
+extern void meter_accounts_take(const pg_uuid_t *organization, MeterAccount **list, int n, bool behind);
 
 /* Is a window that nobody met before certain to begin empty? */
 extern bool meter_account_begins_empty(const MeterAccount *account);
@@ -234,6 +250,11 @@ typedef struct MeterQuota
 	TimestampTz window_end;
 } MeterQuota;
 
+/* Settle a reservation along with what is watched (NULL: nothing); its holds are
+ * let go of when the rows are taken. */
+extern MeterWatching *meter_watching_settle(MeterWatching *watching, const pg_uuid_t *organization,
+											TimestampTz now, const MeterSettlement *settlement);
+
 /* Find whom the changes are about, without taking rows yet; NULL for nobody. */
 extern MeterWatching *meter_watching_find(const pg_uuid_t *organization, TimestampTz now,
 										  const MeterChange *changes, int n);
@@ -257,6 +278,37 @@ extern bool meter_contribution_may_count(const MeterBatch *batch, const MeterCon
 /* Judge an event whose turn has come, if others have its keys: they have them
  * still, or gave them back, and it is new. */
 extern void meter_batch_judge_repeat(MeterBatch *batch, MeterEvent *event);
+
+/* ---- quota.c ---- */
+
+/* Does a quota refuse that the value of an account went from there (NULL for
+ * none) to what it is?  Then this says which. */
+extern bool meter_quota_refuses(const MeterAccount *account, const MeterDecimal *from, MeterQuota *quota);
+
+/* ---- store_reservation.c: what is held ---- */
+
+extern void meter_reservation_insert(const MeterReservation *reservation);
+
+/* Write that the reservation holds as much of each account; their rows are taken
+ * and written by the caller. */
+extern void meter_hold_insert(const MeterReservation *reservation, const MeterDecimal *amount,
+							  MeterAccount **accounts, int n);
+
+/* Enter the accounts that a reservation holds something of. */
+extern void meter_hold_accounts(const pg_uuid_t *organization, const MeterSettlement *settlement,
+								MeterAccounts *set);
+
+/* Let go of it: the accounts, whose rows are taken, are to be written then. */
+extern void meter_hold_free(const pg_uuid_t *organization, const pg_uuid_t *reservation,
+							MeterAccount **accounts, int n);
+
+/* Let go of what has expired of an account's holds; its row is taken. */
+extern void meter_hold_expire(const pg_uuid_t *organization, MeterAccount *account);
+
+/* See the account as it is without them, by the caller's snapshot. */
+extern void meter_hold_ignore_expired(const pg_uuid_t *organization, MeterAccount *account);
+
+/* ---- threshold_batch.c ---- */
 
 /* The refusal as an error of the change's event, in the current memory context. */
 extern void meter_quota_error(const MeterQuota *quota, MeterError *err);

@@ -55,7 +55,7 @@ get_holding(uint64 row)
 
 /* Find the owners; see threshold_private.h. */
 MeterOwner *
-meter_owners_find(const pg_uuid_t *organization, const MeterText *subjects, int n)
+meter_owners_find(const pg_uuid_t *organization, const MeterText *subjects, int n, bool read_only)
 {
 	/* the inner query stands alone, to be an index probe for each subject */
 	static MeterStatement statement = {
@@ -85,7 +85,7 @@ meter_owners_find(const pg_uuid_t *organization, const MeterText *subjects, int 
 	}
 	values[0] = UUIDPGetDatum(organization);
 	values[1] = meter_spi_array(texts, nulls, n, TEXTOID);
-	meter_spi_execute(&statement, values, NULL, false);
+	meter_spi_execute(&statement, values, NULL, read_only);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		bool		isnull;

@@ -6,7 +6,7 @@
  * other event: the value is put where the meter's value_field looks for it,
  * beside the metadata.
  */
-#include "engine/ingest.h"
+#include "surface/report.h"
 
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -144,36 +144,17 @@ in_metadata(const Report *report, const MeterPath *path)
 		meter_json_member(report->doc, report->metadata, path->steps[0].name, path->steps[0].namelen) >= 0;
 }
 
-/*
- * Where the reported value goes: to where the meter reads it.  A meter that
- * calculates its value can name the reported one: value.
- */
+/* Where the reported value goes. */
 static MeterPath *
 value_path(const MeterPlan *plan)
 {
-	MeterPath  *path = plan->profiles[0].value_path;
-	bool		calculated = plan->profiles[0].function == METER_FUNCTION_CUSTOM;
+	MeterPath  *path;
+	bool		calculated;
 	MeterError	err;
 
-	for (int i = 0; i < plan->nderived_fields && path && path->nsteps > 0 && path->steps[0].name; i++)
-		calculated |= strcmp(path->steps[0].name, plan->derived_fields[i].field.code) == 0;
-	if (calculated)
-	{
-		bool		named = plan->ndata_fields == 0;
-
-		for (int i = 0; i < plan->ndata_fields; i++)
-			named |= strcmp(plan->data_fields[i].code, "value") == 0;
-		if (!named)
-			bad_report("value", "INVALID_COMBINATION",
-					   "the meter calculates its value, and has no data field value: use meter.ingest");
-		return meter_path_compile("value", 5, &err);
-	}
-	for (int s = 0; path && s < path->nsteps; s++)
-	{
-		if (path->steps[s].name == NULL)
-			bad_report("value", "INVALID_COMBINATION", "the meter's value_field leads into an array: use meter.ingest");
-	}
-	return path && path->nsteps > 0 ? path : NULL;
+	if (!meter_report_value_path(plan, &path, &calculated, &err))
+		bad_report("value", err.code, err.message);
+	return path;
 }
 
 /* Append the customer where the meter's account mapping looks for it. */
@@ -286,35 +267,6 @@ report_event(const Report *report, const MeterEntry *meter, const MeterPlan *pla
 	return (MeterText) {buf.data, buf.len};
 }
 
-typedef struct ReportResult
-{
-	MeterStatus status;
-	int64		seq;
-	MemoryContext context;
-	MeterError *error;
-	char	   *answer;
-} ReportResult;
-
-/* Keep the one event's status; what it points to goes with the batch. */
-static void
-keep_result(void *arg, const MeterEvent *event)
-{
-	ReportResult *result = arg;
-	MemoryContext old = MemoryContextSwitchTo(result->context);
-
-	result->status = event->status;
-	result->seq = event->seq;
-	if (event->error)
-	{
-		result->error = palloc(sizeof(MeterError));
-		*result->error = *event->error;
-		result->error->message = pstrdup(event->error->message);
-		result->error->pointer = event->error->pointer ? pstrdup(event->error->pointer) : NULL;
-		result->error->detail = event->error->detail ? pstrdup(event->error->detail) : NULL;
-	}
-	MemoryContextSwitchTo(old);
-}
-
 /* The place in the report that an event's place was made from. */
 static char *
 report_pointer(const MeterPlan *plan, const char *pointer)
@@ -350,7 +302,7 @@ meter_report_usage(PG_FUNCTION_ARGS)
 {
 	char	   *key = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	Jsonb	   *body;
-	ReportResult result = {.context = CurrentMemoryContext};
+	MeterReported result = {.context = CurrentMemoryContext};
 	Report		report;
 	MeterIngest *ingest;
 	const MeterEntry *meter;
@@ -372,7 +324,7 @@ meter_report_usage(PG_FUNCTION_ARGS)
 	read_report(&report, meter_json_parse_or_throw(text, strlen(text), "invalid usage report"));
 
 	SPI_connect();
-	ingest = meter_ingest_begin(PG_GETARG_UUID_P(0), keep_result, &result);
+	ingest = meter_ingest_begin(PG_GETARG_UUID_P(0), meter_report_keep, &result);
 	meter_ingest_fails(ingest);
 	meter = find_meter(PG_GETARG_UUID_P(0), &report);
 	plan = report_plan(&report, meter);
@@ -381,16 +333,7 @@ meter_report_usage(PG_FUNCTION_ARGS)
 	if (result.error)
 		result.error->pointer = report_pointer(plan, result.error->pointer);
 
-	/* an error takes the kept rejection back too: the caller has it instead */
-	if (result.status == METER_STATUS_REJECTED)
-	{
-		int			sqlstate = meter_refusal_sqlstate(result.error, ERRCODE_INVALID_PARAMETER_VALUE);
-
-		meter_error_throw(result.error, sqlstate, sqlstate == ERRCODE_INVALID_PARAMETER_VALUE ?
-						  "usage report rejected" : result.error->code);
-	}
-	if (result.status == METER_STATUS_CONFLICT)
-		meter_error_throw(result.error, ERRCODE_UNIQUE_VIOLATION, "usage report refused");
+	meter_report_require(&result, "usage report");
 	SPI_finish();
 
 	initStringInfo(&answer);
