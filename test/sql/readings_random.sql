@@ -1,6 +1,7 @@
 -- Readings of registers that are known to the last unit, in random order, with
 -- estimates, typing errors, roll-overs, replacements and resets: whatever comes
--- when, what was consumed between two readings is what the register counted.
+-- when, what was consumed between two readings is what the register counted. The
+-- seed is part of the serial numbers that a failure shows.
 \set VERBOSITY terse
 SET client_min_messages = warning;
 SET timezone = 'UTC';
