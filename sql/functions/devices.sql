@@ -166,7 +166,9 @@ BEGIN
 		-- what was read before and is sent back says nothing new
 		RETURN;
 	END IF;
-	result := meter.record_reading(held.organization_id, 'id:' || held.id, given, coalesce(given_at, clock_timestamp()), 'actual', what);
+	given_at := coalesce(given_at, clock_timestamp());
+	PERFORM meter.check_reading_time(what, 'last_reading_at', given_at);
+	result := meter.record_reading(held.organization_id, 'id:' || held.id, given, given_at, 'actual', what);
 	IF result ->> 'status' NOT IN ('accepted', 'duplicate') THEN
 		RAISE EXCEPTION 'invalid %: last_reading_value: %', what, result ->> 'message'
 			USING ERRCODE = CASE result ->> 'status' WHEN 'conflict' THEN 'unique_violation' ELSE 'invalid_parameter_value' END,
@@ -242,7 +244,7 @@ BEGIN
 	IF held.last_reading_at IS NOT NULL THEN
 		-- sums over both would mean nothing
 		FOREACH member IN ARRAY '{unit,reading_type}'::text[] LOOP
-			IF coalesce(nullif(whole -> member, 'null'), CASE member WHEN 'unit' THEN 'null' ELSE '"cumulative"' END) <> to_jsonb(held) -> member THEN
+			IF coalesce(nullif(whole -> member, 'null'), CASE member WHEN 'unit' THEN 'null' ELSE '"cumulative"' END::jsonb) <> to_jsonb(held) -> member THEN
 				PERFORM meter.refuse_member('device patch', 'IMMUTABLE', member, member || ' cannot change while the device has readings');
 			END IF;
 		END LOOP;
@@ -305,17 +307,19 @@ BEGIN
 		WHERE s.organization_id = device.organization_id AND s.device_id = device.id AND s.interval_end >= starts AND s.interval_end < ends;
 	FOR pair IN
 		SELECT p.*, meter.register_step(p.opening, p.value, device.rollover_at, device.rollover_limit) AS step
-		FROM (SELECT s.interval_end, s.value, s.quantity, lag(s.next_value) OVER (ORDER BY s.interval_end) AS opening
+		FROM (SELECT s.interval_end, s.value, s.next_value, s.quantity, lag(s.next_value) OVER (ORDER BY s.interval_end) AS opening
 			FROM meter.reading_interval AS s
 			WHERE s.organization_id = device.organization_id AND s.device_id = device.id
 				AND s.interval_end >= starts AND s.interval_end <= ends) AS p
 		ORDER BY p.interval_end
 	LOOP
-		IF greatest(pair.value, pair.opening) >= device.rollover_at OR pair.opening IS NOT NULL AND pair.step IS NULL THEN
+		-- of the first reading the final value, of the last one the other, may be of another register
+		IF pair.opening IS NOT NULL AND (pair.step IS NULL AND pair.quantity IS NOT NULL OR pair.value >= device.rollover_at)
+				OR pair.interval_end < ends AND pair.next_value >= device.rollover_at THEN
 			RAISE EXCEPTION 'device % was read % at %, which cannot be then', device.id, pair.value, meter.reading_time(pair.interval_end)
 				USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'CONTRADICTED.',
 					HINT = 'Take the reading back first, with meter.void_reading(), or tell of the register''s replacement.';
-		ELSIF pair.step <> pair.quantity THEN
+		ELSIF pair.step IS DISTINCT FROM pair.quantity THEN
 			UPDATE meter.reading_interval AS s SET quantity = pair.step
 				WHERE s.organization_id = device.organization_id AND s.device_id = device.id AND s.interval_end = pair.interval_end;
 			placement.touched := placement.touched || pair.interval_end;

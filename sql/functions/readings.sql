@@ -262,6 +262,15 @@ BEGIN
 		dropped := dropped || after.interval_end;
 		after := meter.reading_at(device, after.interval_end, 1);
 	END LOOP;
+	-- a register may turn over twice between two readings, but no estimate tells so
+	IF cumulative AND entry.quality = 'estimated' AND placement.code IS NULL
+			AND meter.register_step(before.next_value, entry.value, before.rollover_at, device.rollover_limit)
+				+ meter.register_step(opening, after.value, modulus, device.rollover_limit)
+				<> meter.register_step(before.next_value, after.value, before.rollover_at, device.rollover_limit)
+			AND entry.kind = 'reading' THEN
+		placement.code := 'NOT_BETWEEN';
+		placement.message := 'an estimate that is not between the readings about it';
+	END IF;
 	IF placement.code IS NOT NULL THEN
 		placement.status := CASE entry.quality WHEN 'actual' THEN 'suspect' ELSE 'superseded' END;
 	END IF;
@@ -295,6 +304,7 @@ DECLARE
 	here meter.reading_point := meter.reading_at(device, entry.read_at, 0);
 	placement meter.reading_placement;
 	judged record;
+	gone timestamptz;
 	revision int;
 BEGIN
 	placement.touched := '{}';
@@ -315,12 +325,9 @@ BEGIN
 	placement.status := 'accepted';
 	placement.stretch_from := coalesce((judged.before).interval_end, '-infinity');
 	placement.stretch_to := coalesce((judged.after).interval_end, 'infinity');
-	WITH gone AS (
-		DELETE FROM meter.reading_interval AS s
-			WHERE s.organization_id = org AND s.device_id = device.id AND s.interval_end = ANY (judged.dropped)
-			RETURNING s.*)
-	SELECT coalesce(jsonb_agg(jsonb_build_object('type', g.context -> 'type', 'id', g.event_id)) FILTER (WHERE g.event_id IS NOT NULL), '[]')
-		INTO placement.voided FROM gone AS g;
+	FOREACH gone IN ARRAY judged.dropped::timestamptz[] LOOP
+		placement := meter.remove_reading(device, meter.reading_at(device, gone, 0), placement);
+	END LOOP;
 	revision := coalesce(kept, meter.keep_reading(org, entry, 'counted', NULL));
 	-- what splits an interval is of whom, and of what, the interval was
 	INSERT INTO meter.reading_interval AS s (organization_id, device_id, interval_end, revision, kind, value, next_value, quality, rollover_at,
@@ -368,7 +375,7 @@ BEGIN
 				AND r.read_at > placement.stretch_from AND r.read_at < placement.stretch_to
 				AND NOT EXISTS (SELECT FROM meter.reading AS later
 					WHERE later.organization_id = r.organization_id AND later.device_id = r.device_id
-						AND later.read_at = r.read_at AND later.revision > r.revision)
+						AND later.read_at = r.read_at AND later.revision > r.revision AND (later.kind = 'void' OR later.quality = 'actual'))
 				AND NOT EXISTS (SELECT FROM meter.reading_interval AS s
 					WHERE s.organization_id = r.organization_id AND s.device_id = r.device_id AND s.interval_end = r.read_at)
 			ORDER BY r.read_at
@@ -498,6 +505,8 @@ BEGIN
 				AND r.read_at > coalesce(s.last_reading_at, '-infinity'))
 	), placed AS MATERIALIZED (
 		SELECT s.* FROM stepped AS s JOIN following AS f ON f.device_id = s.device_id
+	), contexts AS MATERIALIZED (
+		SELECT d.id, meter.reading_context(d) AS context FROM meter.device AS d JOIN following AS f ON d.organization_id = org AND d.id = f.device_id
 	), kept AS (
 		INSERT INTO meter.reading (organization_id, device_id, read_at, revision, kind, value, next_value, quality, outcome, source, recorded_by)
 			SELECT org, p.device_id, p.read_at, 1, p.kind, p.value, p.value, p.quality, 'counted', p.source, (SELECT meter.current_actor())
@@ -507,9 +516,7 @@ BEGIN
 				interval_start, quantity, interval_quality, context)
 			SELECT org, p.device_id, p.read_at, 1, p.kind, p.value, p.value, p.quality, p.rollover_at,
 				p.starts, p.step, p.interval_quality, c.context
-			FROM placed AS p JOIN (
-				SELECT d.id, meter.reading_context(d) AS context FROM meter.device AS d JOIN following AS f ON d.organization_id = org AND d.id = f.device_id
-			) AS c ON c.id = p.device_id
+			FROM placed AS p JOIN contexts AS c ON c.id = p.device_id
 			ORDER BY p.device_id, p.read_at
 	), told AS (
 		UPDATE meter.device AS d
@@ -621,7 +628,8 @@ BEGIN
 		FROM jsonb_array_elements(readings) WITH ORDINALITY AS g(item, ordinal)
 	), typed AS MATERIALIZED (
 		SELECT g.*,
-			CASE WHEN jsonb_typeof(g.item -> 'value') IN ('number', 'string') AND g.value ~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$' THEN g.value::numeric END AS number,
+			CASE WHEN jsonb_typeof(g.item -> 'value') IN ('number', 'string') AND length(g.value) <= 61 AND g.value ~ '^-?[0-9]+(\.[0-9]+)?$'
+				THEN g.value::numeric END AS number,
 			CASE WHEN jsonb_typeof(g.item -> 'read_at') <> 'string' THEN NULL
 				WHEN g.read_at ~ '^[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])[Tt ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?([Zz]|[+-](0\d|1[0-4])(:?[0-5]\d)?)$'
 					THEN g.read_at::timestamptz
@@ -640,7 +648,8 @@ BEGIN
 			WHEN NOT f.is_object THEN 'INVALID_TYPE|expected an object'
 			WHEN f.item - '{device,value,read_at,quality,source}'::text[] <> '{}' THEN 'UNKNOWN_KEY|expected device, value, read_at, quality and source only'
 			WHEN f.device_type IS NULL OR f.device_type NOT IN ('number', 'string') THEN 'MISSING_KEY|device: expected an id or a serial number'
-			WHEN f.number IS NULL THEN 'INVALID_QUANTITY|value: expected a number with at most 30 digits before and after the point'
+			WHEN f.number IS NULL OR f.number NOT BETWEEN -1e30 AND 1e30 OR scale(f.number) > 30
+				THEN 'INVALID_QUANTITY|value: expected a number of at most 1e30 with at most 30 decimals'
 			WHEN f.instant IS NULL OR f.instant < '1900-01-01 00:00+00' THEN 'INVALID_TIME|read_at: expected an RFC 3339 timestamp with its zone'
 			WHEN f.instant > clock_timestamp() + interval '5 minutes' THEN 'IN_FUTURE|read_at: is more than 5 minutes ahead'
 			WHEN f.quality NOT IN ('actual', 'estimated') THEN 'INVALID_VALUE|quality: expected actual, estimated'
@@ -698,6 +707,21 @@ END
 $function$;
 COMMENT ON FUNCTION meter.record_readings(uuid, jsonb) IS 'Records an array of readings: objects of device (id, or text as for meter.record_reading), value (number, or a string with one), read_at (RFC 3339), quality (actual or estimated, default actual) and source, as for meter.record_reading. Result: a row a reading, in order: ordinal (from 1), device_id, read_at, status (as there, or rejected), code and message. A bad reading fails no other; but where meters refuse what a device consumed, none of its readings of the array is recorded. The readings of a device that are newer than all it has may come in any order. Errors: 22023 no array, 40001 as for meter.record_reading, 42704 no such organization. Source: seed 001 (readings).';
 
+CREATE FUNCTION meter.remove_reading(device meter.device, point meter.reading_point, INOUT placement meter.reading_placement)
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+AS $function$
+#variable_conflict use_column
+BEGIN
+	DELETE FROM meter.reading_interval AS s
+		WHERE s.organization_id = device.organization_id AND s.device_id = device.id AND s.interval_end = point.interval_end;
+	IF point.event_id IS NOT NULL THEN
+		placement.voided := placement.voided || jsonb_build_object('type', point.context -> 'type', 'id', point.event_id);
+	END IF;
+END
+$function$;
+COMMENT ON FUNCTION meter.remove_reading(meter.device, meter.reading_point, meter.reading_placement) IS 'Takes a reading out of its series. Result: with its event among those to be voided. Source: internal.';
+
 CREATE FUNCTION meter.void_reading(organization_id uuid, device text, read_at timestamptz, reason text) RETURNS jsonb
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
@@ -709,6 +733,7 @@ DECLARE
 	before meter.reading_point;
 	after meter.reading_point;
 	placement meter.reading_placement;
+	gap boolean := false;
 BEGIN
 	IF meter.text_member('void', jsonb_build_object('reason', void_reading.reason), 'reason', 1000) IS NULL THEN
 		PERFORM meter.refuse_member('void', 'MISSING_KEY', 'reason', 'expected a reason');
@@ -725,27 +750,38 @@ BEGIN
 	IF here.interval_end IS NOT NULL THEN
 		before := meter.reading_at(held, void_reading.read_at, -1);
 		after := meter.reading_at(held, void_reading.read_at, 1);
+		placement.touched := '{}';
+		placement.voided := '[]';
+		placement := meter.remove_reading(held, here, placement);
+		-- estimates that only this one held up fall
+		WHILE held.reading_type = 'cumulative' AND before.interval_end IS NOT NULL AND after.interval_end IS NOT NULL
+			AND meter.register_step(before.next_value, after.value, before.rollover_at, held.rollover_limit) IS NULL
+		LOOP
+			IF after.quality = 'estimated' AND after.kind = 'reading' THEN
+				placement := meter.remove_reading(held, after, placement);
+				after := meter.reading_at(held, after.interval_end, 1);
+			ELSIF before.quality = 'estimated' AND before.kind = 'reading' THEN
+				placement := meter.remove_reading(held, before, placement);
+				before := meter.reading_at(held, before.interval_end, -1);
+			ELSE
+				EXIT;
+			END IF;
+		END LOOP;
+		gap := held.reading_type = 'cumulative' AND before.interval_end IS NOT NULL AND after.interval_end IS NOT NULL
+			AND meter.register_step(before.next_value, after.value, before.rollover_at, held.rollover_limit) IS NULL;
 		placement.stretch_from := coalesce(before.interval_end, '-infinity');
 		placement.stretch_to := coalesce(after.interval_end, 'infinity');
-		placement.touched := '{}';
-		placement.voided := CASE WHEN here.event_id IS NULL THEN '[]'
-			ELSE jsonb_build_array(jsonb_build_object('type', here.context -> 'type', 'id', here.event_id)) END;
-		DELETE FROM meter.reading_interval AS s
-			WHERE s.organization_id = held.organization_id AND s.device_id = held.id AND s.interval_end = void_reading.read_at;
 		IF held.reading_type = 'cumulative' AND after.interval_end IS NOT NULL THEN
-			IF before.interval_end IS NOT NULL AND (here.rollover_at IS DISTINCT FROM before.rollover_at
-					OR meter.register_step(before.next_value, after.value, before.rollover_at, held.rollover_limit) IS NULL) THEN
-				RAISE EXCEPTION 'without that reading those about it contradict each other: % at %, then % at %',
-						before.next_value, meter.reading_time(before.interval_end), after.value, meter.reading_time(after.interval_end)
-					USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'CONTRADICTED.', HINT = 'Take the later one back first.';
-			END IF;
 			PERFORM meter.follow_reading(held, before, after);
 			placement.touched := ARRAY[after.interval_end];
 		END IF;
 		placement := meter.retry_suspects(held, placement);
 		PERFORM meter.finish_change(held, placement);
 	END IF;
-	RETURN jsonb_build_object('status', 'voided', 'device_id', held.id, 'read_at', void_reading.read_at, 'reason', void_reading.reason);
+	RETURN jsonb_build_object('status', 'voided', 'device_id', held.id, 'read_at', void_reading.read_at, 'reason', void_reading.reason,
+		'code', CASE WHEN gap THEN 'GAP' END,
+		'message', CASE WHEN gap THEN format('without it %s at %s and %s at %s contradict each other: nothing is counted between them',
+			before.next_value, meter.reading_time(before.interval_end), after.value, meter.reading_time(after.interval_end)) END);
 END
 $function$;
-COMMENT ON FUNCTION meter.void_reading(uuid, text, timestamptz, text) IS 'Takes back what was read from a device at an instant, a replacement or reset included; readings that were suspect because of it are counted now. What was read stays in meter.reading, and estimates that it took the place of do not come back. device: id or serial number; read_at: the instant; reason: 1 to 1000 characters. Result: object of status (voided), device_id, read_at and reason. Errors: 22023 bad reason, 42704 no such device or reading, 42725 ambiguous device, 55000 the readings about it contradict each other without it. Source: standard.';
+COMMENT ON FUNCTION meter.void_reading(uuid, text, timestamptz, text) IS 'Takes back what was read from a device at an instant, a replacement or reset included; readings that were suspect because of it are counted now. Where those before and after it contradict each other without it, nothing is counted between them (code GAP) until something that was read or done there explains it. What was read stays in meter.reading, and estimates that it took the place of do not come back. device: id or serial number; read_at: the instant; reason: 1 to 1000 characters. Result: object of status (voided), device_id, read_at, reason, code and message. Errors: 22023 bad reason, 42704 no such device or reading, 42725 ambiguous device. Source: standard.';

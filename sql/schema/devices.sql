@@ -231,7 +231,7 @@ BEGIN
 	COMMENT ON COLUMN meter.reading_interval.quality IS 'Quality of the reading: actual or estimated.';
 	COMMENT ON COLUMN meter.reading_interval.rollover_at IS 'Where the register of the next interval rolls over.';
 	COMMENT ON COLUMN meter.reading_interval.interval_start IS 'Start of the interval; null where it is not known.';
-	COMMENT ON COLUMN meter.reading_interval.quantity IS 'What was consumed in it; null for the first reading of a register.';
+	COMMENT ON COLUMN meter.reading_interval.quantity IS 'What was consumed in it; null for the first reading, and where the readings about it contradict each other since one was taken back.';
 	COMMENT ON COLUMN meter.reading_interval.interval_quality IS 'estimated where the reading at either end is.';
 	COMMENT ON COLUMN meter.reading_interval.context IS 'Type, subject and further data of the event: what the device was when the interval was first counted.';
 	COMMENT ON COLUMN meter.reading_interval.event_no IS 'How many events the interval has had; all but the last one are void.';
