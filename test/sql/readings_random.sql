@@ -125,7 +125,7 @@ BEGIN
 		PERFORM run(created, CASE WHEN i % 2 = 0 THEN 'batches' END);
 		IF i = devices / 2 THEN
 			-- what comes behind this revises closed months
-			PERFORM meter.close_windows();
+			PERFORM meter.close_windows(org());
 		END IF;
 		result := result + 1;
 	END LOOP;
@@ -164,7 +164,7 @@ SELECT count(*) AS wrong FROM meter.devices AS d JOIN (SELECT DISTINCT ON (devic
 	WHERE d.organization_id = org() AND d.last_reading_at = t.at AND d.last_reading_value <> t.shows_next;
 
 -- Closed months, with their revisions, are what usage says.
-SELECT meter.close_windows() IS NOT NULL AS closed;
+SELECT meter.close_windows(org()) IS NOT NULL AS closed;
 SELECT count(*) > 100 AS enough, count(*) FILTER (WHERE r.revision > 1) > 20 AS revised, count(*) FILTER (WHERE r.value <> u.value) AS differing
 	FROM (SELECT DISTINCT ON (subject, window_start) * FROM meter.window_results WHERE organization_id = org() ORDER BY subject, window_start, revision DESC) AS r
 	CROSS JOIN LATERAL meter.usage(org(), 'used', r.window_start, r.window_end, r.subject) AS u;
