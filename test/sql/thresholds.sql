@@ -196,6 +196,23 @@ SELECT create_threshold('{"name": "top", "meter": "peak", "threshold_value": [70
 SELECT use('leo', 1, 3), send('load', 's1', '{"{\"n\": 80}", "{\"n\": 130}"}'), told();
 SELECT meter.delete_threshold(:'org', t) FROM unnest('{after,top}'::text[]) AS t;
 
+-- Corrections move usage, too: of one that is amended both at once.
+SELECT create_threshold('{"name": "fixed", "meter": "tokens", "threshold_value": [50, 90, 100], "clear_value": 45}');
+SELECT create_threshold('{"name": "peaks", "meter": "peak", "threshold_value": [50, 90], "clear_value": 45}');
+SELECT count(*) FROM meter.ingest(:'org', '[{"id": "f1", "source": "test", "type": "chat", "subject": "max", "time": "2026-01-10T12:00:00Z", "data": {"n": 40}},
+	{"id": "f2", "source": "test", "type": "chat", "subject": "max", "time": "2026-01-10T12:00:00Z", "data": {"n": 55}},
+	{"id": "p1", "source": "test", "type": "load", "subject": "max", "time": "2026-01-10T12:00:00Z", "data": {"n": 60}},
+	{"id": "p2", "source": "test", "type": "load", "subject": "max", "time": "2026-01-10T12:00:00Z", "data": {"n": 70}},
+	{"id": "p3", "source": "test", "type": "load", "subject": "max", "time": "2026-01-10T12:00:00Z", "data": {"n": 30}}]');
+SELECT told();
+SELECT meter.amend_event(:'org', 'chat', 'f2', 'more', '{"n": 61}') ->> 'status', told();
+SELECT meter.void_event(:'org', 'chat', 'f1', 'wrong') ->> 'status', told();
+SELECT meter.void_event(:'org', 'chat', 'f2', 'wrong') ->> 'status', told();
+SELECT meter.void_event(:'org', 'load', 'p2', 'wrong') ->> 'status', told();
+SELECT meter.amend_event(:'org', 'load', 'p1', 'less', '{"n": 20}') ->> 'status', told();
+SELECT meter.amend_event(:'org', 'load', 'p3', 'more', '{"n": 95}') ->> 'status', told();
+SELECT meter.delete_threshold(:'org', t) FROM unnest('{fixed,peaks}'::text[]) AS t;
+
 -- By id or name.
 SELECT create_threshold('{"name": "twin", "meter": "calls", "threshold_value": 1}'), create_threshold('{"name": "twin", "meter": "peak", "threshold_value": 1}');
 SELECT meter.pause_threshold(:'org', 'twin');
