@@ -233,16 +233,19 @@ static void
 require_room(MeterAccount *account, const MeterDecimal *amount)
 {
 	MeterDecimal before = account->value;
+	bool		had_value = account->has_value;
 	MeterQuota	quota;
 	MeterError	err;
 
 	meter_decimal_add(&account->value, amount, &account->value);
-	if (meter_quota_refuses(account, &before, &quota))
+	account->has_value = true;
+	if (meter_quota_refuses(account, had_value ? &before : NULL, &quota))
 	{
 		meter_quota_error(&quota, &err);
 		meter_error_throw(&err, meter_refusal_sqlstate(&err, ERRCODE_INVALID_PARAMETER_VALUE), err.code);
 	}
 	account->value = before;
+	account->has_value = had_value;
 }
 
 /* Reserve; see quota.h. */
