@@ -9,7 +9,8 @@
 -- a late event or a void changes every period after it, as it should.
 --
 -- Quantities come from meter.usage() over each period: the customer's usage, as
--- in every other question about it.
+-- in every other question about it.  A pinned version measures all of the period
+-- (meter.usage_by_version), whichever versions were in force.
 
 CREATE FUNCTION meter.find_subscription(organization_id uuid, subscription text) RETURNS meter.subscription
 	LANGUAGE plpgsql STABLE
@@ -96,24 +97,21 @@ CREATE FUNCTION meter.period_usage(subscription meter.subscription, terms meter.
 AS $function$
 #variable_conflict use_column
 DECLARE
-	first timestamptz := period_start;
-	last timestamptz := period_end;
+	filter CONSTANT jsonb := meter.account_filter(terms.overlay_dimensions_keyed, dimensions);
 BEGIN
-	IF terms.version IS NOT NULL THEN
-		-- only what the pinned version measured
-		SELECT greatest(v.effective_from, first), least(v.effective_to, last) INTO first, last FROM meter.meter_version AS v
-			WHERE v.organization_id = terms.organization_id AND v.meter_id = terms.meter_id AND v.version = terms.version;
-	END IF;
-	IF first < last THEN
+	IF terms.version IS NULL THEN
 		RETURN QUERY SELECT u.currency, u.version, u.value
-			FROM meter.usage(subscription.organization_id, terms.meter_id::text, first, last, subject => subscription.customer_id,
-				filter => meter.account_filter(terms.overlay_dimensions_keyed, dimensions)) AS u
-			WHERE terms.version IS NULL OR u.version = terms.version
+			FROM meter.usage(subscription.organization_id, terms.meter_id::text, period_start, period_end,
+				subject => subscription.customer_id, filter => filter) AS u
 			ORDER BY u.window_start, u.version;
+	ELSE
+		RETURN QUERY SELECT u.currency, u.version, u.value
+			FROM meter.usage_by_version(subscription.organization_id, terms.meter_id::text, period_start, period_end,
+				subscription.customer_id, filter, terms.version) AS u;
 	END IF;
 END
 $function$;
-COMMENT ON FUNCTION meter.period_usage(meter.subscription, meter.binding_terms, timestamptz, timestamptz, jsonb) IS 'Usage in a billing period of an account by its binding''s terms, by currency and version. Source: internal.';
+COMMENT ON FUNCTION meter.period_usage(meter.subscription, meter.binding_terms, timestamptz, timestamptz, jsonb) IS 'Usage in a billing period of an account by its binding''s terms, by currency and version: by whichever versions measured it, or all of it by the one that is pinned. Source: internal.';
 
 -- What is rolled over, as two arrays: how much, and up to which period; the
 -- oldest first.  Nothing that is there is 0.
@@ -276,7 +274,7 @@ BEGIN
 	END IF;
 END
 $function$;
-COMMENT ON FUNCTION meter.balance(uuid, text, text, timestamptz) IS 'What a subscription has of a meter in the billing period that holds a time. subscription: id; meter: key or id; at: default now. Result: period_start and period_end (exclusive), included (what the period includes), rolled_over (what it took over from those before), used (the customer''s usage), remaining (what is left of both) and overage (what was used beyond both), in the meter''s unit, and whose these are: a row a binding, ordinarily one; with an overlay one for each of its dimension values and one with dimensions null for all the rest; one a currency; and where versions measured whose values cannot be added, one for each, the earlier ones being given what there is first (version is null where a pin or usage names none). Cost: usage of the period; where anything rolls over, of each billing period since the subscription began. Errors: 22023 the subscription has no billing period then, 42704 no such subscription or meter, or it is not bound. Source: seed 000 (included_quantity_source, rollover_eligible).';
+COMMENT ON FUNCTION meter.balance(uuid, text, text, timestamptz) IS 'What a subscription has of a meter in the billing period that holds a time. subscription: id; meter: key or id; at: default now. Result: period_start and period_end (exclusive), included (what the period includes), rolled_over (what it took over from those before), used (the customer''s usage), remaining (what is left of both) and overage (what was used beyond both), in the meter''s unit, and whose these are: a row a binding, ordinarily one; with an overlay one for each of its dimension values and one with dimensions null for all the rest; one a currency; and where versions measured whose values cannot be added, one for each, the earlier ones being given what there is first (version is null where a pin or usage names none). Cost: usage of the period; where anything rolls over, of each billing period since the subscription began; by a pinned version, for the time in which it was not in force, all events of the meter''s type in these periods, which therefore must not be past retention. Errors: 22023 the subscription has no billing period then, 42704 no such subscription or meter, 55000 events that a pinned version must measure are past retention, or it is not bound. Source: seed 000 (included_quantity_source, rollover_eligible).';
 
 CREATE FUNCTION meter.period_closed(organization_id uuid, meter_id uuid, period_start timestamptz, period_end timestamptz) RETURNS boolean
 	LANGUAGE plpgsql STABLE

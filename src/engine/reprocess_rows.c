@@ -8,9 +8,8 @@
  */
 #include "engine/reprocess_private.h"
 
-#include "miscadmin.h"
-
 #include "engine/event_page.h"
+#include "engine/supplements.h"
 
 /* Is it one of the meter's versions? */
 bool
@@ -22,20 +21,6 @@ meter_reprocess_own_version(const MeterReprocessBatch *reprocess, int32 version_
 			return true;
 	}
 	return false;
-}
-
-/* The meter's version that counted an event, or 0. */
-static int32
-counted_by(const MeterReprocessBatch *reprocess, MeterText versions)
-{
-	int32		version_id;
-
-	while (meter_event_next_version(&versions, &version_id))
-	{
-		if (meter_reprocess_own_version(reprocess, version_id))
-			return version_id;
-	}
-	return 0;
 }
 
 static int
@@ -75,57 +60,13 @@ read_rows(MeterReprocessChunk *chunk)
 			chunk->rows = meter_batch_grow(chunk->rows, chunk->nrows, &chunk->rows_size, sizeof(MeterReprocessRow), 1024);
 			row = &chunk->rows[chunk->nrows++];
 			*row = (MeterReprocessRow) {.event = event, .page = page, .contribution = -1};
-			row->counted_by = counted_by(chunk->reprocess, event.versions);
+			row->counted_by = meter_event_counted_by(event.versions, chunk->reprocess->versions,
+													 chunk->reprocess->nversions);
 			row->left = was_reversed(chunk->reprocess, &event) ||
 				(event.supplement && row->counted_by == 0) ||
 				(event.meter_id && memcmp(event.meter_id, &chunk->reprocess->meter->id, UUID_LEN) != 0);
 		}
 	}
-}
-
-static int
-seq_cmp(const void *a, const void *b)
-{
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* Numbers of events. */
-typedef struct Seqs
-{
-	int64	   *list;
-	int			n;
-	int			size;
-} Seqs;
-
-static void
-add_seq(Seqs *seqs, int64 seq)
-{
-	seqs->list = meter_batch_grow(seqs->list, seqs->n, &seqs->size, sizeof(int64), 64);
-	seqs->list[seqs->n++] = seq;
-}
-
-/* What a scan for supplements finds. */
-typedef struct Supplements
-{
-	const MeterReprocessBatch *reprocess;
-	MemoryContext context;		/* of own: a scan's is gone with each page */
-	Seqs		own;			/* events that the meter counts so */
-} Supplements;
-
-static void
-visit_supplement(void *arg, const MeterEventRow *event)
-{
-	Supplements *supplements = arg;
-	MemoryContext old;
-
-	if (!event->supplement || counted_by(supplements->reprocess, event->versions) == 0)
-		return;
-	old = MemoryContextSwitchTo(supplements->context);
-	add_seq(&supplements->own, event->seq);
-	MemoryContextSwitchTo(old);
 }
 
 /* Is it the main row of an event that the meter does not count there? */
@@ -140,39 +81,22 @@ static void
 leave_supplemented(MeterReprocessChunk *chunk)
 {
 	const MeterReprocessBatch *reprocess = chunk->reprocess;
-	Supplements supplements = {.reprocess = reprocess, .context = CurrentMemoryContext};
-	Seqs		open = {0};
-	MeterEventPlace *places;
-	int			n;
+	int64	   *open = palloc(Max(chunk->nrows, 1) * sizeof(int64));
+	int64	   *elsewhere;
+	int			n = 0;
 
 	for (int i = 0; i < chunk->nrows; i++)
 	{
 		if (is_open(&chunk->rows[i]))
-			add_seq(&open, chunk->rows[i].event.seq);
+			open[n++] = chunk->rows[i].event.seq;
 	}
-	if (open.n == 0)
-		return;
-	n = meter_event_supplements(&reprocess->organization, open.list, open.n, &places);
-	if (n == 0)
-		return;
-	/* many stand at the start of one window */
-	qsort(places, n, sizeof(MeterEventPlace), place_cmp);
-	for (int i = 0; i < n; i++)
-	{
-		MeterInterval at = {places[i].time, places[i].time + 1};
-
-		CHECK_FOR_INTERRUPTS();
-		if (i == 0 || places[i].time != places[i - 1].time)
-			meter_event_scan(&reprocess->organization, reprocess->type, NULL, &at, 1,
-							 visit_supplement, &supplements);
-	}
-	qsort(supplements.own.list, supplements.own.n, sizeof(int64), seq_cmp);
-	for (int i = 0; i < chunk->nrows && supplements.own.n > 0; i++)
+	n = meter_event_counted_elsewhere(&reprocess->organization, reprocess->type, reprocess->versions,
+									  reprocess->nversions, open, n, &elsewhere);
+	for (int i = 0; i < chunk->nrows && n > 0; i++)
 	{
 		MeterReprocessRow *row = &chunk->rows[i];
 
-		if (is_open(row) && bsearch(&row->event.seq, supplements.own.list, supplements.own.n,
-									sizeof(int64), seq_cmp) != NULL)
+		if (is_open(row) && meter_seq_listed(elsewhere, n, row->event.seq))
 			row->left = true;
 	}
 }

@@ -362,6 +362,7 @@ typedef struct MeterKnownRejection
 	pg_uuid_t	meter_id;
 	bool		open;
 	bool		quarantined;
+	bool		untimely;		/* that, or refused for when it came */
 } MeterKnownRejection;
 
 /* The meters' rejections of any of these events; palloc'd, returns how many. */

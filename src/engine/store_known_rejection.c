@@ -18,7 +18,7 @@ meter_known_rejection_find(const pg_uuid_t *organization, const int64 *seqs, int
 	static MeterStatement statement = {
 		/* most organizations have none at all */
 		"SELECT r.seq, r.rejection_id, r.first_id, r.meter_id, r.resolved_at IS NULL,"
-		" r.status = 'quarantined'"
+		" r.status = 'quarantined', r.status = 'quarantined' OR r.code IN ('LATE', 'TOO_OLD', 'TOO_FUTURE')"
 		" FROM pg_catalog.unnest($2) AS u(seq), LATERAL (SELECT r.*"
 		" FROM meter.rejected_event AS r"
 		" WHERE r.organization_id = $1 AND r.seq = u.seq AND r.meter_id IS NOT NULL OFFSET 0) AS r"
@@ -44,7 +44,8 @@ meter_known_rejection_find(const pg_uuid_t *organization, const int64 *seqs, int
 				.first_id = DatumGetInt64(meter_spi_value(row, 3, &isnull)),
 				.meter_id = *DatumGetUUIDP(meter_spi_value(row, 4, &isnull)),
 				.open = DatumGetBool(meter_spi_value(row, 5, &isnull)),
-				.quarantined = DatumGetBool(meter_spi_value(row, 6, &isnull))
+				.quarantined = DatumGetBool(meter_spi_value(row, 6, &isnull)),
+				.untimely = DatumGetBool(meter_spi_value(row, 7, &isnull))
 		};
 	}
 	SPI_freetuptable(SPI_tuptable);

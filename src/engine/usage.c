@@ -55,6 +55,9 @@ find_history(MeterUsage *usage)
 		usage->history = Max(usage->history, history);
 		last |= history == METER_HISTORY_LAST;
 	}
+	/* what one version makes of all that came is not looked for backwards */
+	if (last && request->measured_by)
+		usage->history = METER_HISTORY_ALL;
 	/* the last event may be one that was taken back */
 	if (last && !request->known &&
 		meter_reversal_before(&request->organization, event_type(request), request->from))
@@ -275,8 +278,18 @@ read_now(MeterUsage *usage)
 static void
 read_known(MeterUsage *usage)
 {
-	meter_tiling_cut_all(&usage->tiling);
+	meter_tiling_keep(&usage->tiling, DT_NOEND, DT_NOEND);
 	read_cuts(usage);
+}
+
+/* Rollups know what a version counted, not what it would have counted. */
+static void
+read_pinned(MeterUsage *usage)
+{
+	find_recounts(usage);
+	meter_usage_keep_pinned(usage);
+	read_streams(usage);
+	meter_usage_visit_pinned(usage, visit_counted, usage);
 }
 
 /* Answer a request; see usage.h. */
@@ -302,6 +315,8 @@ meter_usage_compute(const MeterUsageRequest *request, MeterUsageEmit emit, void 
 	meter_usage_find_segments(&usage);
 	if (request->known)
 		read_known(&usage);
+	else if (request->measured_by)
+		read_pinned(&usage);
 	else
 		read_now(&usage);
 	meter_usage_emit_rows(&usage, emit, arg);

@@ -42,6 +42,8 @@ typedef struct MeterUsageRequest
 	MeterFilter *filter;		/* over dimensions and subject, or NULL */
 	bool		known;			/* as it was known at as_of; the meter is as */
 	TimestampTz as_of;			/* meter_usage_meter_known gives it */
+	const MeterPlan *measured_by;	/* by this version, whichever counted what; the
+									 * meter is as meter_usage_meter_pinned gives it */
 } MeterUsageRequest;
 
 /* The time whose knowledge is asked for, DT_NOEND for now. */
@@ -82,6 +84,16 @@ extern void meter_usage_compute(const MeterUsageRequest *request,
 extern const MeterEntry *meter_usage_meter_known(const pg_uuid_t *organization,
 												 const MeterEntry *meter, TimestampTz as_of);
 
+/* The meter as if that version had been in force at all times.  Palloc'd. */
+extern const MeterEntry *meter_usage_meter_pinned(const MeterEntry *meter, const MeterPlan *plan);
+
+/*
+ * The time whose events the version judged as they came: it was in force there
+ * from before it began, and ever since.  Of other time in its range it is not
+ * known who did.
+ */
+extern MeterInterval meter_usage_version_judged(const pg_uuid_t *organization, const MeterPlan *plan);
+
 /* ---- usage_events.c: raw events as a meter counted them ---- */
 
 /* Whom to read. */
@@ -118,16 +130,19 @@ typedef struct MeterTiling
 	int			ncuts;			/* pieces to be read from raw events, within */
 	MeterInterval *cuts;		/* the range: the quarters a bound cuts ... */
 	int			nrecounts;		/* ... and those whose cells still hold what */
-	TimestampTz *recounts;		/* was taken back, by their start */
+	TimestampTz *recounts;		/* was taken back, by their start; */
+	TimestampTz kept_from;		/* ... all before this, */
+	TimestampTz kept_to;		/* ... and all from this on */
 	int32		hour_from;		/* the hours that hold the range */
 	int32		hour_to;
 } MeterTiling;
 
 extern void meter_usage_tile(const MeterUsageRequest *request, bool history, MeterTiling *tiling);
 
-/* Have these quarters read from raw events too; or all there is. */
+/* Have these quarters read from raw events too, by their start and in order;
+ * and all that is not whole in this time. */
 extern void meter_tiling_recount(MeterTiling *tiling, TimestampTz *quarters, int n);
-extern void meter_tiling_cut_all(MeterTiling *tiling);
+extern void meter_tiling_keep(MeterTiling *tiling, TimestampTz from, TimestampTz to);
 
 /* The window that holds the quarter hour from t whole, or -1; also where the
  * quarter is read from raw events. */

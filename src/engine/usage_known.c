@@ -1,6 +1,7 @@
 /*
  * usage_known.c
- *		A meter as it was known at some time of the past.
+ *		A meter with its versions in other ranges: as they were known at some time
+ *		of the past, or as if one of them had always been in force.
  *
  * What a version measures never changes; in which range of time it was in force
  * did.  Whatever the ranges are now, events of the past name the versions that
@@ -43,6 +44,20 @@ copy_meter(const MeterEntry *meter)
 	return copy;
 }
 
+/* A meter as if one version had always been in force; see usage.h. */
+const MeterEntry *
+meter_usage_meter_pinned(const MeterEntry *meter, const MeterPlan *plan)
+{
+	MeterEntry *pinned = copy_meter(meter);
+
+	for (int i = 0; i < meter->nversions; i++)
+	{
+		if (meter->versions[i] == plan)
+			pinned->versions[i]->effective_to = DT_NOEND;
+	}
+	return pinned;
+}
+
 /* A meter as it was known; see usage.h. */
 const MeterEntry *
 meter_usage_meter_known(const pg_uuid_t *organization, const MeterEntry *meter, TimestampTz as_of)
@@ -81,4 +96,31 @@ meter_usage_meter_known(const pg_uuid_t *organization, const MeterEntry *meter, 
 	SPI_freetuptable(SPI_tuptable);
 	qsort(known->versions, known->nversions, sizeof(MeterPlan *), plan_cmp);
 	return known;
+}
+
+/* The time whose events a version judged as they came; see usage.h. */
+MeterInterval
+meter_usage_version_judged(const pg_uuid_t *organization, const MeterPlan *plan)
+{
+	static MeterStatement statement = {
+		"SELECT greatest(max(r.effective_from), min(r.known_from)), min(r.effective_to)"
+		" FROM meter.version_range AS r WHERE r.organization_id = $1 AND r.version_id = $2",
+		2, {UUIDOID, INT4OID}
+	};
+	MeterInterval judged = {plan->effective_from, plan->effective_to};
+	Datum		values[2];
+	bool		isnull;
+	Datum		from;
+
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = Int32GetDatum(plan->version_id);
+	meter_spi_execute(&statement, values, NULL, true);
+	from = meter_spi_value(0, 1, &isnull);
+	if (!isnull)
+	{
+		judged.from = Max(judged.from, DatumGetTimestampTz(from));
+		judged.to = Min(judged.to, DatumGetTimestampTz(meter_spi_value(0, 2, &isnull)));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return judged;
 }

@@ -111,6 +111,14 @@ extern void meter_carry_pass(const MeterUsage *usage, MeterCarry *carry, int seg
 extern void meter_carry_stray(const MeterUsage *usage, MeterCarry *carry, int segment,
 							  const MeterState *state);
 
+/* ---- usage_pinned.c: by one version, whichever versions counted it ---- */
+
+/* Have all that the version did not count alone read from raw events ... */
+extern void meter_usage_keep_pinned(MeterUsage *usage);
+
+/* ... and visit these as it measures them. */
+extern void meter_usage_visit_pinned(const MeterUsage *usage, MeterCountedVisit visit, void *arg);
+
 /* ---- usage_rows.c: the rows of the answer ---- */
 
 extern void meter_usage_emit_rows(MeterUsage *usage, MeterUsageEmit emit, void *arg);

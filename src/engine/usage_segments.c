@@ -50,7 +50,8 @@ find_ranges(MeterUsage *usage)
 		MeterSegment *last = usage->nsegments > 0 ? &usage->segments[usage->nsegments - 1] : NULL;
 		TimestampTz from = Max(plan->effective_from, begin);
 		TimestampTz to = Min(plan->effective_to, request->to);
-		int			number = meter_plan_profile(plan, request->profile);
+		bool		wanted = request->measured_by == NULL || plan->version_id == request->measured_by->version_id;
+		int			number = wanted ? meter_plan_profile(plan, request->profile) : -1;
 		const MeterProfile *profile;
 
 		usage->version_segment[i] = -1;

@@ -6,7 +6,8 @@
  * fifteen minutes (the range's own ends, windows of a minute, zones of old
  * times) cuts a quarter; that quarter is then read from raw events instead.  So
  * is one whose cells still hold an event that was taken back, and all there is
- * where a question is about what was known in the past.
+ * where a question is about what was known in the past, or about what a version
+ * would have made of a time in which it was not in force.
  */
 #include "engine/usage.h"
 
@@ -80,11 +81,10 @@ tile_windows(const MeterUsageRequest *request, MeterTiling *tiling)
 
 /* Add a cut, none of which begins later; those that touch are put together. */
 static void
-add_cut(MeterTiling *tiling, TimestampTz quarter)
+add_cut(MeterTiling *tiling, TimestampTz from, TimestampTz to)
 {
 	MeterInterval cut = {
-		Max(quarter, tiling->bounds[0]),
-		Min(quarter + METER_QUARTER, tiling->bounds[tiling->nwindows])
+		Max(from, tiling->bounds[0]), Min(to, tiling->bounds[tiling->nwindows])
 	};
 
 	if (tiling->ncuts > 0 && tiling->cuts[tiling->ncuts - 1].to >= cut.from)
@@ -93,15 +93,28 @@ add_cut(MeterTiling *tiling, TimestampTz quarter)
 		tiling->cuts[tiling->ncuts++] = cut;
 }
 
-/* The quarters that bounds cut, and those that are to be recounted. */
+/* Add a quarter, if it is not among all that is cut anyway. */
+static void
+add_quarter(MeterTiling *tiling, TimestampTz quarter)
+{
+	if (quarter >= tiling->kept_from && quarter < tiling->kept_to)
+		add_cut(tiling, quarter, quarter + METER_QUARTER);
+}
+
+/* The quarters that bounds cut, those that are to be recounted, and what is not
+ * to be read from rollups at all. */
 static void
 find_cuts(MeterTiling *tiling)
 {
+	TimestampTz from = Max(tiling->bounds[0], METER_TIMESTAMP_MIN);
+	TimestampTz to = Min(tiling->bounds[tiling->nwindows], METER_TIMESTAMP_END);
 	int			recount = 0;
 
 	tiling->ncuts = 0;
-	tiling->cuts = palloc_extended((tiling->nwindows + tiling->nrecounts + 1) * sizeof(MeterInterval),
+	tiling->cuts = palloc_extended((tiling->nwindows + tiling->nrecounts + 3) * sizeof(MeterInterval),
 								   MCXT_ALLOC_HUGE);
+	if (from < tiling->kept_from && from < to)
+		add_cut(tiling, from, Min(tiling->kept_from, to));
 	for (int i = 0; i <= tiling->nwindows; i++)
 	{
 		TimestampTz bound = tiling->bounds[i];
@@ -109,11 +122,13 @@ find_cuts(MeterTiling *tiling)
 		if (TIMESTAMP_NOT_FINITE(bound) || bound % METER_QUARTER == 0)
 			continue;
 		while (recount < tiling->nrecounts && tiling->recounts[recount] < bound)
-			add_cut(tiling, tiling->recounts[recount++]);
-		add_cut(tiling, meter_quarter_floor(bound));
+			add_quarter(tiling, tiling->recounts[recount++]);
+		add_quarter(tiling, meter_quarter_floor(bound));
 	}
 	while (recount < tiling->nrecounts)
-		add_cut(tiling, tiling->recounts[recount++]);
+		add_quarter(tiling, tiling->recounts[recount++]);
+	if (tiling->kept_to < to)
+		add_cut(tiling, Max(tiling->kept_to, from), to);
 }
 
 /* Cut the range into windows; see usage.h. */
@@ -122,6 +137,8 @@ meter_usage_tile(const MeterUsageRequest *request, bool history, MeterTiling *ti
 {
 	memset(tiling, 0, sizeof(*tiling));
 	tiling->history = history;
+	tiling->kept_from = DT_NOBEGIN;
+	tiling->kept_to = DT_NOEND;
 	tile_windows(request, tiling);
 	find_cuts(tiling);
 	tiling->hour_from = hour_floor(request->from);
@@ -138,16 +155,19 @@ meter_tiling_recount(MeterTiling *tiling, TimestampTz *quarters, int n)
 		find_cuts(tiling);
 }
 
-/* Read all from raw events; see usage.h. */
+/* Read what is not whole in a time from raw events; see usage.h. */
 void
-meter_tiling_cut_all(MeterTiling *tiling)
+meter_tiling_keep(MeterTiling *tiling, TimestampTz from, TimestampTz to)
 {
-	tiling->ncuts = 0;
-	if (tiling->nwindows > 0)
-		tiling->cuts[tiling->ncuts++] = (MeterInterval) {
-			Max(tiling->bounds[0], METER_TIMESTAMP_MIN),
-			Min(tiling->bounds[tiling->nwindows], METER_TIMESTAMP_END)
-		};
+	if (!TIMESTAMP_NOT_FINITE(from) && from % METER_QUARTER != 0)
+		from = meter_quarter_floor(from) + METER_QUARTER;
+	if (!TIMESTAMP_NOT_FINITE(to))
+		to = meter_quarter_floor(to);
+	if (from >= to)
+		from = to = DT_NOEND;
+	tiling->kept_from = from;
+	tiling->kept_to = to;
+	find_cuts(tiling);
 }
 
 /* The window that holds t, or -1. */
@@ -186,7 +206,8 @@ meter_tiling_quarter(const MeterTiling *tiling, TimestampTz t)
 {
 	int			window = meter_tiling_find(tiling, t);
 
-	if (window < 0 || tiling->bounds[window + 1] - METER_QUARTER < t)
+	if (window < 0 || tiling->bounds[window + 1] - METER_QUARTER < t ||
+		t < tiling->kept_from || t >= tiling->kept_to)
 		return -1;
 	if (tiling->nrecounts > 0 &&
 		bsearch(&t, tiling->recounts, tiling->nrecounts, sizeof(TimestampTz), quarter_cmp))

@@ -22,6 +22,12 @@ enum
 	ARG_GROUP_BY, ARG_FILTER, ARG_TIME_ZONE, ARG_PROFILE, ARG_AS_OF
 };
 
+/* Arguments of meter.usage_by_version behind those that it shares. */
+enum
+{
+	ARG_BY_FILTER = ARG_SUBJECT + 1, ARG_BY_VERSION
+};
+
 /* Refuse an argument; see usage_request.h. */
 void
 meter_request_invalid(const char *argument, const char *message)
@@ -289,6 +295,44 @@ meter_usage(PG_FUNCTION_ARGS)
 	meter_cache_refresh(false);
 	meter_store_require();
 	read_request(fcinfo, &request, &subject);
+	meter_usage_compute(&request, emit_row, rsinfo);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* Have one version measure all that is asked for. */
+static void
+read_version(FunctionCallInfo fcinfo, MeterUsageRequest *request)
+{
+	const MeterEntry *meter = request->meter;
+
+	for (int i = 0; i < meter->nversions && !PG_ARGISNULL(ARG_BY_VERSION); i++)
+	{
+		if (meter->versions[i]->version == PG_GETARG_INT32(ARG_BY_VERSION))
+			request->measured_by = meter->versions[i];
+	}
+	if (request->measured_by == NULL)
+		meter_request_invalid("version", "expected the number of a published version");
+	request->meter = meter_usage_meter_pinned(meter, request->measured_by);
+}
+
+PG_FUNCTION_INFO_V1(meter_usage_by_version);
+
+/* meter.usage_by_version(organization_id, meter, period_from, period_to, subject, filter, version) */
+Datum
+meter_usage_by_version(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	MeterUsageRequest request = {0};
+	MeterText	subject;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	meter_cache_refresh(false);
+	meter_store_require();
+	meter_request_read(fcinfo, &request, &subject);
+	read_version(fcinfo, &request);
+	meter_request_filter(fcinfo, ARG_BY_FILTER, &request);
 	meter_usage_compute(&request, emit_row, rsinfo);
 	SPI_finish();
 	return (Datum) 0;

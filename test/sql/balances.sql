@@ -96,6 +96,16 @@ SELECT * FROM balance(16, '2026-02-20', 'mixed');
 SELECT * FROM balance(16, '2026-03-20', 'mixed');
 SELECT pricing_var_name, role, quantity, included, rolled_over, overage, unit, version, status FROM meter.period_statement(:'org', '52000000-0000-0000-0000-000000000016', '2026-02-20');
 
+-- A pin bills by its version all the time, also after the meter has moved on, and before the version was there.
+SELECT meter.create_meter(:'org', '{"key": "ab", "metric_key": "call", "function": "sum", "value_field": "a", "filter_tree": {"field": "a", "op": "exists", "value": true}}') ->> 'key';
+SELECT use('ivy', '2026-01-10', 0, '{"a": 1, "b": 1000}'), use('ivy', '2026-02-10', 0, '{"a": 2, "b": 2000}');
+SELECT meter.update_meter(:'org', 'ab', '{"value_field": "b", "filter_tree": {"field": "b", "op": "exists", "value": true}, "effective_at": "2026-02-15T00:00:00Z", "reprocess": true}') ->> 'version';
+SELECT bind('ab', 'ab'), bind('ab', 'ab', '{"version": 1, "pricing_var_name": "one", "included_quantity_source": 10, "rollover_eligible": true}'), bind('ab', 'ab', '{"version": 2, "pricing_var_name": "two"}');
+SELECT subscribe(19, 'ivy', 'ab', '{"started_at": "2026-01-01T00:00:00Z"}');
+SELECT use('ivy', '2026-02-20', 0, '{"a": 4, "b": 4000}'), use('ivy', '2026-02-21', 0, '{"a": 8}'), use('ivy', '2026-03-21', 0, '{"a": 16, "b": 16000}');
+SELECT b.* FROM generate_series(1, 3) AS m, balance(19, make_timestamptz(2026, m, 20, 0, 0, 0, 'UTC'), 'ab') AS b;
+SELECT pricing_var_name, quantity, included, rolled_over, overage, version FROM meter.period_statement(:'org', '52000000-0000-0000-0000-000000000019', '2026-02-20');
+
 -- A subscription that overlaps another has periods of its own.
 SELECT subscribe(17, 'ada', 'plain', '{"started_at": "2026-05-05T00:00:00Z", "period": "week"}');
 SELECT * FROM balance(17, '2026-05-11');
