@@ -48,7 +48,7 @@ AS $function$
 #variable_conflict use_column
 DECLARE
 	wanted text := find_device.device;
-	number int := CASE WHEN wanted ~ '^(id:)?[0-9]{1,9}$' THEN ltrim(wanted, 'id:')::int END;
+	number bigint := CASE WHEN wanted ~ '^(id:)?[0-9]{1,10}$' THEN ltrim(wanted, 'id:')::bigint END;
 	by_id meter.device;
 	result meter.device;
 BEGIN

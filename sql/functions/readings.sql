@@ -48,6 +48,12 @@ RETURN (context -> 'data') || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_buil
 	'reading', reading, 'interval_start', meter.reading_time(interval_start), 'interval_end', meter.reading_time(interval_end)));
 COMMENT ON FUNCTION meter.interval_data(jsonb, numeric, text, numeric, timestamptz, timestamptz) IS 'The data of an interval''s event. context: as meter.reading_context gives it; reading: the value at its end. Source: internal.';
 
+CREATE FUNCTION meter.refusal(device_id int, state text, message text, detail text) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN pg_catalog.jsonb_build_object(device_id, pg_catalog.jsonb_build_object('state', state, 'message', message,
+	'code', COALESCE("substring"(detail, '^[A-Z_]+'), 'REFUSED')));
+COMMENT ON FUNCTION meter.refusal(int, text, text, text) IS 'An error, as what was refused of a device: object of its id and of state, code and message. Source: internal.';
+
 -- Events that say something else than the series are brought in line with it.
 -- What is refused is given back, by device; the caller then undoes all.
 CREATE FUNCTION meter.count_intervals(organization_id uuid, devices int[], ends timestamptz[], voided jsonb) RETURNS jsonb
@@ -67,7 +73,14 @@ DECLARE
 	message text;
 BEGIN
 	FOR gone IN SELECT * FROM jsonb_array_elements(voided) LOOP
-		PERFORM meter.void_event(org, gone ->> 'type', gone ->> 'id', 'reading taken out of the series', source);
+		BEGIN
+			PERFORM meter.void_event(org, gone ->> 'type', gone ->> 'id', 'reading taken out of the series', source);
+		EXCEPTION WHEN object_not_in_prerequisite_state OR undefined_object THEN
+			GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+			-- somebody did it by hand
+			CONTINUE WHEN detail LIKE 'ALREADY_REVERSED%';
+			refused := refused || meter.refusal((gone ->> 'device_id')::int, SQLSTATE, message, detail);
+		END;
 	END LOOP;
 	FOR i IN
 		SELECT s.* FROM (SELECT DISTINCT t.device_id, t.interval_end FROM unnest(devices, ends) AS t(device_id, interval_end)) AS t
@@ -77,21 +90,22 @@ BEGIN
 		ORDER BY s.device_id, s.interval_end
 	LOOP
 		BEGIN
-			IF i.quantity IS NOT NULL THEN
-				PERFORM meter.amend_event(org, i.context ->> 'type', i.event_id, 'readings changed', 
-					meter.interval_data(i.context, i.quantity, i.interval_quality, i.value, i.interval_start, i.interval_end), source);
-			ELSE
+			BEGIN
+				IF i.quantity IS NOT NULL THEN
+					PERFORM meter.amend_event(org, i.context ->> 'type', i.event_id, 'readings changed',
+						meter.interval_data(i.context, i.quantity, i.interval_quality, i.value, i.interval_start, i.interval_end), source);
+				END IF;
+			EXCEPTION WHEN undefined_object THEN
+				-- in quarantine, where nothing can be amended: a new one takes its place
+				i.quantity := NULL;
+			END;
+			IF i.quantity IS NULL THEN
 				PERFORM meter.void_event(org, i.context ->> 'type', i.event_id, 'readings changed', source);
 				i.event_id := NULL;
 			END IF;
-		EXCEPTION
-			WHEN undefined_object THEN
-				-- in quarantine, where nothing can be amended: its place is taken by a new one
-				PERFORM meter.void_event(org, i.context ->> 'type', i.event_id, 'readings changed', source);
-				i.event_id := NULL;
-			WHEN invalid_parameter_value THEN
-				GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
-				refused := refused || jsonb_build_object(i.device_id, jsonb_build_object('code', substring(detail FROM '^[A-Z_]+'), 'message', message));
+		EXCEPTION WHEN object_not_in_prerequisite_state OR undefined_object OR invalid_parameter_value THEN
+			GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+			refused := refused || meter.refusal(i.device_id, SQLSTATE, message, detail);
 		END;
 		UPDATE meter.reading_interval AS s
 			SET event_id = i.event_id, event_quantity = i.quantity, event_start = i.interval_start, event_quality = i.interval_quality
@@ -114,14 +128,14 @@ BEGIN
 		array_agg(f.device_id ORDER BY f.device_id, f.interval_end)
 		INTO events, owners FROM fresh AS f;
 	IF owners IS NOT NULL THEN
-		SELECT refused || coalesce(jsonb_object_agg(owners[r.ordinal], jsonb_build_object('code', r.code, 'message', r.message)), '{}')
+		SELECT refused || coalesce(jsonb_object_agg(owners[r.ordinal], jsonb_build_object('state', '22023', 'code', r.code, 'message', r.message)), '{}')
 			INTO refused FROM meter.ingest(org, events) AS r
 			WHERE r.status NOT IN ('accepted', 'unmatched', 'late_revised', 'late_next_window', 'late_quarantined');
 	END IF;
 	RETURN refused;
 END
 $function$;
-COMMENT ON FUNCTION meter.count_intervals(uuid, int[], timestamptz[], jsonb) IS 'Brings the events of intervals in line with the series. devices, ends: the intervals, by device and end; voided: array of type and id of events whose interval is no more. Result: object of device ids and what meters refused of them (code, message). Errors: those of meter.void_event. Source: internal.';
+COMMENT ON FUNCTION meter.count_intervals(uuid, int[], timestamptz[], jsonb) IS 'Brings the events of intervals in line with the series. devices, ends: the intervals, by device and end; voided: array of device_id, type and id of events whose interval is no more. Result: object of device ids and why theirs could not be (state, code, message). Source: internal.';
 
 CREATE FUNCTION meter.keep_reading(organization_id uuid, entry meter.reading_entry, outcome text, code text) RETURNS int
 	LANGUAGE plpgsql
@@ -429,16 +443,16 @@ END
 $function$;
 COMMENT ON FUNCTION meter.touch_device(meter.device) IS 'Notes that a device''s series changed, and what its newest reading is. Source: internal.';
 
-CREATE FUNCTION meter.refuse_reading(code text, message text) RETURNS void
+CREATE FUNCTION meter.refuse_reading(code text, message text, state text DEFAULT '22023') RETURNS void
 	LANGUAGE plpgsql IMMUTABLE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
 	RAISE EXCEPTION 'reading refused: %', message
-		USING ERRCODE = CASE code WHEN 'CONFLICT' THEN 'unique_violation' ELSE 'invalid_parameter_value' END, DETAIL = code || '.';
+		USING ERRCODE = CASE code WHEN 'CONFLICT' THEN '23505' ELSE state END, DETAIL = code || '.';
 END
 $function$;
-COMMENT ON FUNCTION meter.refuse_reading(text, text) IS 'Raises 22023, 23505 where the code is CONFLICT. Source: internal.';
+COMMENT ON FUNCTION meter.refuse_reading(text, text, text) IS 'Raises an error with that SQLSTATE, 23505 where the code is CONFLICT. Source: internal.';
 
 -- After a change of one device's series: its row, and its events.
 CREATE FUNCTION meter.finish_change(device meter.device, placement meter.reading_placement) RETURNS void
@@ -452,7 +466,7 @@ BEGIN
 	refused := meter.count_intervals(device.organization_id, array_fill(device.id, ARRAY[cardinality(placement.touched)]),
 		placement.touched, placement.voided) -> device.id::text;
 	IF refused IS NOT NULL THEN
-		PERFORM meter.refuse_reading(refused ->> 'code', refused ->> 'message');
+		PERFORM meter.refuse_reading(refused ->> 'code', refused ->> 'message', refused ->> 'state');
 	END IF;
 END
 $function$;
@@ -476,6 +490,7 @@ DECLARE
 	entry meter.reading_entry;
 	device meter.device;
 	placement meter.reading_placement;
+	touched timestamptz;
 	changed boolean;
 BEGIN
 	PERFORM FROM meter.device AS d WHERE d.organization_id = org AND d.id IN (SELECT e.device_id FROM unnest(entries) AS e)
@@ -545,9 +560,14 @@ BEGIN
 		CONTINUE WHEN placement.status <> 'accepted';
 		changed := true;
 		placement := meter.retry_suspects(device, placement);
-		devices := devices || array_fill(entry.device_id, ARRAY[cardinality(placement.touched)]);
-		ends := ends || placement.touched;
-		gone := gone || placement.voided;
+		-- one by one: joining arrays would copy them each time
+		FOREACH touched IN ARRAY placement.touched LOOP
+			devices := devices || entry.device_id;
+			ends := ends || touched;
+		END LOOP;
+		IF placement.voided <> '[]' THEN
+			gone := gone || placement.voided;
+		END IF;
 	END LOOP;
 	IF changed THEN
 		PERFORM meter.touch_device(device);
@@ -566,6 +586,7 @@ DECLARE
 	held meter.device;
 	given jsonb := jsonb_build_object('quality', record_reading.quality, 'source', record_reading.source);
 	settled record;
+	refused jsonb;
 	outcome meter.reading_outcome;
 	counted record;
 BEGIN
@@ -583,7 +604,8 @@ BEGIN
 	settled := meter.settle_readings(held.organization_id, ARRAY[(1, held.id, 'reading', record_reading.read_at, record_reading.value, NULL,
 		record_reading.quality, record_reading.source, NULL, NULL)::meter.reading_entry]);
 	IF settled.refused <> '{}' THEN
-		PERFORM meter.refuse_reading(settled.refused -> held.id::text ->> 'code', settled.refused -> held.id::text ->> 'message');
+		refused := settled.refused -> held.id::text;
+		PERFORM meter.refuse_reading(refused ->> 'code', refused ->> 'message', refused ->> 'state');
 	END IF;
 	outcome := settled.outcomes[1];
 	IF outcome.status = 'rejected' THEN
@@ -597,12 +619,12 @@ BEGIN
 		'code', outcome.code, 'message', outcome.message);
 END
 $function$;
-COMMENT ON FUNCTION meter.record_reading(uuid, text, numeric, timestamptz, text, text) IS 'Records what was read from a device, and counts what was consumed since the reading before it. device: id or serial number (id: or serial: before it says which); value: in the device''s unit, what the register shows, or, where readings are of intervals, what was consumed; read_at: when, at most 5 minutes ahead; quality: actual or estimated; source: who read it, at most 200 characters. Result: object of status, device_id, read_at, value, quality, consumption and interval_start (of the interval that ends with it; null for the first reading), code and message. Status: accepted; duplicate (that reading counts already); conflict (another value of that instant counts, and is no estimate; kept, not counted); suspect (an actual reading that contradicts its neighbours: the register cannot have come from the one, or to the other, and no roll-over explains it; kept, not counted, and judged again when its neighbours change or it is sent again); superseded (an estimate that actual readings contradict; kept, not counted). A reading between two others splits their interval. An actual reading takes the place of an estimate of its instant, and of those about it that contradict it. What was consumed is an event of the device''s event_type and subject: id made of device, instant and revision, source meter.device, time a microsecond before read_at, data of value (what was consumed), unit, quality (estimated where the reading at either end is), reading, interval_start, interval_end, device_id, serial_number, meter_type, communication_type, building_block_id, gateway_id, tariff_id, location and billing_direction, as they were when it was first counted; what changes is amended or voided. Errors: 22023 a bad argument, a reading that is too close to another one (TOO_SOON) or above the register (OUT_OF_RANGE), or consumption that a meter refuses, 40001 the series changed since a repeatable read transaction began, 42704 no such device, 42725 ambiguous device, and those of meter.amend_event and meter.void_event where an event cannot be corrected any more. Source: seed 001 (last_reading_value).';
+COMMENT ON FUNCTION meter.record_reading(uuid, text, numeric, timestamptz, text, text) IS 'Records what was read from a device, and counts what was consumed since the reading before it. device: id or serial number (id: or serial: before it says which); value: in the device''s unit, what the register shows, or, where readings are of intervals, what was consumed; read_at: when, at most 5 minutes ahead; quality: actual or estimated; source: who read it, at most 200 characters. Result: object of status, device_id, read_at, value, quality, consumption and interval_start (of the interval that ends with it; null for the first reading), code and message. Status: accepted; duplicate (that reading counts already); conflict (another value of that instant counts, and is no estimate; kept, not counted); suspect (an actual reading that contradicts its neighbours: the register cannot have come from the one, or to the other, and no roll-over explains it; kept, not counted, and judged again when its neighbours change or it is sent again); superseded (an estimate that actual readings contradict; kept, not counted). A reading between two others splits their interval. An actual reading takes the place of an estimate of its instant, and of those about it that contradict it. What was consumed is an event of the device''s event_type and subject: id made of device, instant and revision, source meter.device, time a microsecond before read_at, data of value (what was consumed), unit, quality (estimated where the reading at either end is), reading, interval_start, interval_end, device_id, serial_number, meter_type, communication_type, building_block_id, gateway_id, tariff_id, location and billing_direction, as they were when it was first counted; what changes is amended or voided. Errors: 22023 a bad argument, a reading that is too close to another one (TOO_SOON) or above the register (OUT_OF_RANGE), or consumption that a meter refuses (with the meter''s code), 40001 the series changed since a repeatable read transaction began, 42704 no such device, 42725 ambiguous device, 55000 an event of it cannot be corrected any more: it was voided by hand, or is past retention. Source: seed 001 (last_reading_value).';
 
 -- The time of a text, null where it is none. Only what is well-formed comes here,
 -- nearly all of which is a time that needs no check.
 CREATE FUNCTION meter.reading_instant(given text) RETURNS timestamptz
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
@@ -635,7 +657,7 @@ BEGIN
 					THEN g.read_at::timestamptz
 				WHEN g.read_at ~ '^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)$'
 					THEN meter.reading_instant(g.read_at) END AS instant,
-			CASE WHEN g.device_type IN ('number', 'string') AND g.device ~ '^(id:)?[0-9]{1,9}$' THEN ltrim(g.device, 'id:')::int END AS id,
+			CASE WHEN g.device_type IN ('number', 'string') AND g.device ~ '^(id:)?[0-9]{1,10}$' THEN ltrim(g.device, 'id:')::bigint END AS id,
 			CASE WHEN g.device_type = 'string' THEN regexp_replace(g.device, '^serial:', '') END AS serial_number
 		FROM given AS g
 	), found AS (
@@ -705,7 +727,7 @@ BEGIN
 		ORDER BY 1;
 END
 $function$;
-COMMENT ON FUNCTION meter.record_readings(uuid, jsonb) IS 'Records an array of readings: objects of device (id, or text as for meter.record_reading), value (number, or a string with one), read_at (RFC 3339), quality (actual or estimated, default actual) and source, as for meter.record_reading. Result: a row a reading, in order: ordinal (from 1), device_id, read_at, status (as there, or rejected), code and message. A bad reading fails no other; but where meters refuse what a device consumed, none of its readings of the array is recorded. The readings of a device that are newer than all it has may come in any order. Errors: 22023 no array, 40001 as for meter.record_reading, 42704 no such organization. Source: seed 001 (readings).';
+COMMENT ON FUNCTION meter.record_readings(uuid, jsonb) IS 'Records an array of readings: objects of device (id, or text as for meter.record_reading), value (number, or a string with one), read_at (RFC 3339), quality (actual or estimated, default actual) and source, as for meter.record_reading. Result: a row a reading, in order: ordinal (from 1), device_id, read_at, status (as there, or rejected), code and message. A bad reading fails no other; but where meters refuse what a device consumed, or its events cannot be corrected, none of its readings of the array is recorded. The readings of a device that are newer than all it has may come in any order. Errors: 22023 no array, 40001 as for meter.record_reading, 42704 no such organization. Source: seed 001 (readings).';
 
 CREATE FUNCTION meter.remove_reading(device meter.device, point meter.reading_point, INOUT placement meter.reading_placement)
 	LANGUAGE plpgsql
@@ -716,7 +738,7 @@ BEGIN
 	DELETE FROM meter.reading_interval AS s
 		WHERE s.organization_id = device.organization_id AND s.device_id = device.id AND s.interval_end = point.interval_end;
 	IF point.event_id IS NOT NULL THEN
-		placement.voided := placement.voided || jsonb_build_object('type', point.context -> 'type', 'id', point.event_id);
+		placement.voided := placement.voided || jsonb_build_object('device_id', device.id, 'type', point.context -> 'type', 'id', point.event_id);
 	END IF;
 END
 $function$;
@@ -784,4 +806,4 @@ BEGIN
 			before.next_value, meter.reading_time(before.interval_end), after.value, meter.reading_time(after.interval_end)) END);
 END
 $function$;
-COMMENT ON FUNCTION meter.void_reading(uuid, text, timestamptz, text) IS 'Takes back what was read from a device at an instant, a replacement or reset included; readings that were suspect because of it are counted now. Where those before and after it contradict each other without it, nothing is counted between them (code GAP) until something that was read or done there explains it. What was read stays in meter.reading, and estimates that it took the place of do not come back. device: id or serial number; read_at: the instant; reason: 1 to 1000 characters. Result: object of status (voided), device_id, read_at, reason, code and message. Errors: 22023 bad reason, 42704 no such device or reading, 42725 ambiguous device. Source: standard.';
+COMMENT ON FUNCTION meter.void_reading(uuid, text, timestamptz, text) IS 'Takes back what was read from a device at an instant, a replacement or reset included; readings that were suspect because of it are counted now. Where those before and after it contradict each other without it, nothing is counted between them (code GAP) until something that was read or done there explains it. What was read stays in meter.reading, and estimates that it took the place of do not come back. device: id or serial number; read_at: the instant; reason: 1 to 1000 characters. Result: object of status (voided), device_id, read_at, reason, code and message. Errors: 22023 bad reason, 40001 the series changed since a repeatable read transaction began, 42704 no such device or reading, 42725 ambiguous device, 55000 an event of the interval behind it cannot be corrected any more. Source: standard.';

@@ -301,6 +301,30 @@ SELECT read('W', '02-15', 20), months(:w, 'held');
 SELECT status FROM meter.release_quarantine(:'org', meter => 'held');
 SELECT months(:w, 'held');
 
+-- An event that was voided by hand cannot be corrected: readings about it are refused, others are not.
+SELECT meter.void_event(:'org', 'consumption.electricity', event_id, 'by hand', 'meter.device') ->> 'status' AS status
+	FROM meter.readings WHERE device_id = :b1 AND read_at = '2026-03-01Z';
+SELECT read('B1', '02-15', 25);
+SELECT ordinal, status, code FROM meter.record_readings(:'org', '[{"device": "B1", "value": 25, "read_at": "2026-02-15T00:00:00Z"},
+	{"device": "B3", "value": 25, "read_at": "2026-02-15T00:00:00Z"}]');
+SELECT meter.void_reading(:'org', 'B1', '2026-03-01Z', 'never mind') ->> 'status' AS status;
+SELECT months(:b1);
+
+-- Thresholds see what is read, and what is corrected; a quota refuses what would exceed it.
+SELECT meter.create_meter(:'org', '{"key": "charged", "metric_key": "consumption.ev", "function": "sum", "value_field": "value"}') ->> 'version' AS version;
+SELECT meter.create_threshold(:'org', '{"name": "much", "meter": "charged", "threshold_value": 100, "clear_value": 50}') ->> 'name' AS name;
+SELECT meter.create_threshold(:'org', '{"name": "too much", "meter": "charged", "threshold_value": 1000, "comparator": "gt", "action_kind": "block"}') ->> 'name' AS name;
+SELECT meter.create_device(:'org', '{"name": "n", "serial_number": "C", "meter_type": "EV"}') ->> 'id' AS c \gset
+CREATE VIEW told AS SELECT event_type, payload ->> 'observed_value' AS observed FROM meter.domain_event_outbox
+	WHERE organization_id = org() AND event_type LIKE 'threshold.%' ORDER BY id;
+SELECT read('C', '01-01', 0), read('C', '01-31', 120, 'estimated');
+TABLE told;
+SELECT read('C', '01-31', 40);
+TABLE told;
+SELECT read('C', '02-28', 1041);
+SELECT status, code FROM meter.record_readings(:'org', '[{"device": "C", "value": 1041, "read_at": "2026-02-28T00:00:00Z"}]');
+SELECT read('C', '02-28', 1040), months(:c, 'charged');
+
 -- Rolled back, it comes as if for the first time.
 BEGIN;
 SELECT read('B1', '05-01', 50);
