@@ -324,6 +324,7 @@ TABLE told;
 SELECT read('C', '02-28', 1041);
 SELECT status, code FROM meter.record_readings(:'org', '[{"device": "C", "value": 1041, "read_at": "2026-02-28T00:00:00Z"}]');
 SELECT read('C', '02-28', 1040), months(:c, 'charged');
+SELECT meter.delete_threshold(:'org', 'much'), meter.delete_threshold(:'org', 'too much');
 
 -- Rolled back, it comes as if for the first time.
 BEGIN;
