@@ -128,7 +128,8 @@ BEGIN
 		array_agg(f.device_id ORDER BY f.device_id, f.interval_end)
 		INTO events, owners FROM fresh AS f;
 	IF owners IS NOT NULL THEN
-		SELECT refused || coalesce(jsonb_object_agg(owners[r.ordinal], jsonb_build_object('state', '22023', 'code', r.code, 'message', r.message)), '{}')
+		SELECT refused || coalesce(jsonb_object_agg(owners[r.ordinal], jsonb_build_object('state', '22023', 'code', coalesce(r.code, 'EVENT_EXISTS'),
+				'message', coalesce(r.message, format('an event "%s" of source %s came before', r.id, source)))), '{}')
 			INTO refused FROM meter.ingest(org, events) AS r
 			WHERE r.status NOT IN ('accepted', 'unmatched', 'late_revised', 'late_next_window', 'late_quarantined');
 	END IF;
@@ -727,7 +728,7 @@ BEGIN
 		ORDER BY 1;
 END
 $function$;
-COMMENT ON FUNCTION meter.record_readings(uuid, jsonb) IS 'Records an array of readings: objects of device (id, or text as for meter.record_reading), value (number, or a string with one), read_at (RFC 3339), quality (actual or estimated, default actual) and source, as for meter.record_reading. Result: a row a reading, in order: ordinal (from 1), device_id, read_at, status (as there, or rejected), code and message. A bad reading fails no other; but where meters refuse what a device consumed, or its events cannot be corrected, none of its readings of the array is recorded. The readings of a device that are newer than all it has may come in any order. Errors: 22023 no array, 40001 as for meter.record_reading, 42704 no such organization. Source: seed 001 (readings).';
+COMMENT ON FUNCTION meter.record_readings(uuid, jsonb) IS 'Records an array of readings: objects of device (id, or text as for meter.record_reading), value (number, or a string with one), read_at (RFC 3339), quality (actual or estimated, default actual) and source, as for meter.record_reading. Result: a row a reading, in order: ordinal (from 1), device_id, read_at, status (as there, or rejected), code and message. A bad reading fails no other; but where meters refuse what a device consumed, or its events cannot be corrected, none of its readings of the array is recorded. The readings of a device that are newer than all it has may come in any order. Errors: 22000 a meter refuses something and the organization''s settings.partial is false, 22023 no array, 40001 as for meter.record_reading, 42704 no such organization. Source: seed 001 (readings).';
 
 CREATE FUNCTION meter.remove_reading(device meter.device, point meter.reading_point, INOUT placement meter.reading_placement)
 	LANGUAGE plpgsql

@@ -310,6 +310,11 @@ SELECT ordinal, status, code FROM meter.record_readings(:'org', '[{"device": "B1
 SELECT meter.void_reading(:'org', 'B1', '2026-03-01Z', 'never mind') ->> 'status' AS status;
 SELECT months(:b1);
 
+-- An event that somebody else sent in its place is nobody's consumption.
+SELECT status FROM meter.ingest(:'org', format('{"type": "consumption.electricity", "source": "meter.device", "id": "%s/2026-04-30T00:00:00Z/1.1", "time": "2026-04-29T23:59:59.999999Z", "data": {"value": 5}}', :b1)::json);
+SELECT status, code FROM meter.record_readings(:'org', '[{"device": "B1", "value": 45, "read_at": "2026-04-30T00:00:00Z"}]');
+SELECT meter.void_event(:'org', 'consumption.electricity', :'b1' || '/2026-04-30T00:00:00Z/1.1', 'not true', 'meter.device') ->> 'status' AS status;
+
 -- Thresholds see what is read, and what is corrected; a quota refuses what would exceed it.
 SELECT meter.create_meter(:'org', '{"key": "charged", "metric_key": "consumption.ev", "function": "sum", "value_field": "value"}') ->> 'version' AS version;
 SELECT meter.create_threshold(:'org', '{"name": "much", "meter": "charged", "threshold_value": 100, "clear_value": 50}') ->> 'name' AS name;
