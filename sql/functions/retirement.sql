@@ -57,6 +57,35 @@ END
 $function$;
 COMMENT ON FUNCTION meter.events_counted(meter.meter) IS 'How many events a meter counted, in words; null where there are none. Source: internal.';
 
+CREATE FUNCTION meter.stored_uses(head meter.meter) RETURNS text[]
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	kept bigint;
+	uses text[] := '{}';
+BEGIN
+	IF to_regclass('meter.event') IS NULL THEN
+		RETURN uses;
+	END IF;
+	SELECT count(*) INTO kept FROM meter.rejected_event AS r
+		WHERE r.organization_id = head.organization_id AND r.resolved_at IS NULL
+			AND r.meter_id = head.id AND r.status = 'quarantined';
+	IF kept > 0 THEN
+		uses := uses || ('events in quarantine (' || kept || ')');
+	END IF;
+	IF EXISTS (SELECT FROM meter.window_result AS r WHERE r.organization_id = head.organization_id AND r.meter_id = head.id) THEN
+		uses := uses || 'results of closed windows'::text;
+	END IF;
+	IF EXISTS (SELECT FROM meter.reprocess_job AS j WHERE j.organization_id = head.organization_id AND j.meter_id = head.id
+			AND j.state IN ('pending', 'running')) THEN
+		uses := uses || 'a job that counts events anew'::text;
+	END IF;
+	RETURN uses;
+END
+$function$;
+COMMENT ON FUNCTION meter.stored_uses(meter.meter) IS 'What the store has for a meter, besides the events that it counts, that would be lost without it; in words. Source: internal.';
+
 CREATE FUNCTION meter.meter_uses(head meter.meter) RETURNS text[]
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -65,10 +94,25 @@ BEGIN
 	RETURN array_remove(meter.used_by(head.organization_id, head.id)
 		|| ARRAY(SELECT format('threshold "%s"', t.name) FROM meter.threshold AS t
 			WHERE t.organization_id = head.organization_id AND t.meter_id = head.id ORDER BY t.threshold_no LIMIT 100)
-		|| meter.events_counted(head), NULL);
+		|| meter.events_counted(head) || meter.stored_uses(head), NULL);
 END
 $function$;
 COMMENT ON FUNCTION meter.meter_uses(meter.meter) IS 'What uses a meter, in words. Source: internal.';
+
+CREATE FUNCTION meter.forget_meter(head meter.meter) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	IF to_regclass('meter.event') IS NOT NULL THEN
+		DELETE FROM meter.window_horizon AS h WHERE h.organization_id = head.organization_id AND h.meter_id = head.id;
+		DELETE FROM meter.revision_queue AS q WHERE q.organization_id = head.organization_id AND q.meter_id = head.id;
+		DELETE FROM meter.reprocess_job AS j WHERE j.organization_id = head.organization_id AND j.meter_id = head.id;
+		DELETE FROM meter.reservation AS r WHERE r.organization_id = head.organization_id AND r.meter_id = head.id;
+	END IF;
+END
+$function$;
+COMMENT ON FUNCTION meter.forget_meter(meter.meter) IS 'Deletes what the store has for a meter that is deleted: how far its windows are closed, what waits to be revised, jobs that are done, reservations. What it rejected stays. Source: internal.';
 
 CREATE FUNCTION meter.delete_meter(organization_id uuid, meter text) RETURNS void
 	LANGUAGE plpgsql
@@ -90,9 +134,10 @@ BEGIN
 			USING ERRCODE = 'object_in_use', DETAIL = format('What uses it: %s.', array_to_string(uses, ', ')),
 				HINT = 'Archive it with meter.archive_meter().';
 	END IF;
+	PERFORM meter.forget_meter(head);
 	DELETE FROM meter.meter_version AS v WHERE v.organization_id = head.organization_id AND v.meter_id = head.id;
 	DELETE FROM meter.meter AS m WHERE m.organization_id = head.organization_id AND m.id = head.id;
 	PERFORM meter.emit_meter_event(head, 'meter.deleted');
 END
 $function$;
-COMMENT ON FUNCTION meter.delete_meter(uuid, text) IS 'Deletes a meter that nothing uses, with its versions. meter: key or id. Errors: 25001 not in a read committed transaction, 42704 no such meter, 55006 in use, with what uses it: events that it counted, bindings, thresholds. Source: seeds 001, 003 (DELETE).';
+COMMENT ON FUNCTION meter.delete_meter(uuid, text) IS 'Deletes a meter that nothing uses, with its versions. meter: key or id. Errors: 25001 not in a read committed transaction, 42704 no such meter, 55006 in use, with what uses it: bindings, thresholds, events that it counted or has in quarantine, results of closed windows, a job that counts events anew. Source: seeds 001, 003 (DELETE).';

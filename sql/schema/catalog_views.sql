@@ -62,8 +62,9 @@ CREATE VIEW meter.meter_versions WITH (security_invoker = true) AS
 		v.definition
 	FROM meter.meter_version AS v
 	JOIN meter.meter AS m ON m.organization_id = v.organization_id AND m.id = v.meter_id
-	-- read once a statement: its rows agree
-	CROSS JOIN (SELECT pg_catalog.clock_timestamp() AS at) AS clock;
+	-- A sub-select of its own is read once a statement, however the plan goes: its
+	-- rows agree.
+	CROSS JOIN (SELECT (SELECT pg_catalog.clock_timestamp()) AS at) AS clock;
 COMMENT ON VIEW meter.meter_versions IS 'Snapshots of every version of every meter.';
 COMMENT ON COLUMN meter.meter_versions.organization_id IS 'The tenant.';
 COMMENT ON COLUMN meter.meter_versions.id IS 'The version.';
@@ -105,7 +106,7 @@ CREATE VIEW meter.meters WITH (security_invoker = true) AS
 		m.created_at, m.updated_at, m.archived_at, m.archived_reason,
 		meter.meter_document(m, v, clock.at) AS document
 	FROM meter.meter AS m
-	CROSS JOIN (SELECT pg_catalog.clock_timestamp() AS at) AS clock
+	CROSS JOIN (SELECT (SELECT pg_catalog.clock_timestamp()) AS at) AS clock
 	CROSS JOIN LATERAL meter.current_version(m.organization_id, m.id, clock.at) AS v;
 COMMENT ON VIEW meter.meters IS 'Meters with the definition in force now; one that has not begun with its first scheduled version, or its newest draft.';
 COMMENT ON COLUMN meter.meters.organization_id IS 'The tenant.';

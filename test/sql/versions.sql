@@ -264,3 +264,59 @@ SELECT pg_temp.backdate('shut', '{"name": "Same"}'), pg_temp.backdate('shut', '{
 REVOKE ALL ON SCHEMA meter FROM meter_test_author;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA meter FROM meter_test_author;
 DROP ROLE meter_test_author;
+
+--
+-- What a statement shows is of one moment, however long it takes
+--
+SELECT count(meter.create_organization('clock ' || n, ('c10c0000-0000-0000-0000-00000000000' || n)::uuid)) FROM generate_series(1, 3) AS n;
+SELECT count(meter.create_meter(o.organization_id, '{"key": "clock", "metric_key": "clock", "function": "count"}')) FROM meter.organization AS o WHERE o.name LIKE 'clock %';
+CREATE FUNCTION pg_temp.schedule() RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(meter.update_meter(o.organization_id, 'clock', jsonb_build_object('name', 'Next', 'effective_at', to_jsonb(now() + interval '0.5 seconds'))))
+	FROM meter.organization AS o WHERE o.name LIKE 'clock %' $$;
+CREATE FUNCTION pg_temp.wait(name text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM pg_sleep(0.3);
+	RETURN true;
+END $$;
+-- so unlikely a row that the plan looks at the clock behind it
+CREATE VIEW pg_temp.slow AS
+	SELECT o.organization_id FROM meter.organization AS o WHERE o.name LIKE 'clock %' AND o.organization_id::text LIKE 'c10c%' AND o.name <> '' AND pg_temp.wait(o.name);
+SELECT pg_temp.schedule();
+SELECT count(DISTINCT m.version) AS versions, count(*) FROM pg_temp.slow AS o JOIN meter.meters AS m ON m.organization_id = o.organization_id;
+SELECT pg_temp.schedule();
+SELECT count(DISTINCT (v.version, v.status)) AS statuses, count(*) FROM pg_temp.slow AS o JOIN meter.meter_versions AS v ON v.organization_id = o.organization_id;
+
+--
+-- What the store keeps for a meter that is deleted
+--
+SELECT meter.create_organization('kept', '4e7ec7ed-0000-0000-0000-00000000000d') AS kept \gset
+SELECT meter.create_meter(:'kept', '{"key": "kept", "metric_key": "kept", "function": "count", "window": {"size": "hour"}, "late_event_policy": {"mode": "quarantine"}}') ->> 'key';
+CREATE FUNCTION pg_temp.delete() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	detail text;
+BEGIN
+	PERFORM meter.delete_meter('4e7ec7ed-0000-0000-0000-00000000000d', 'kept');
+	RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN SQLSTATE || ' ' || SQLERRM || ' ' || detail;
+END $$;
+SELECT status FROM meter.ingest(:'kept', '[{"id": "1", "type": "kept", "source": "s", "time": "2025-01-01T00:00:00Z"}, {"id": "2", "type": "kept", "source": "s", "time": "2025-01-02T00:00:00Z"}]');
+SELECT pg_temp.delete();
+SELECT r.status FROM meter.rejected_events AS q, LATERAL meter.release_quarantine(:'kept', ARRAY[q.id]) AS r WHERE q.organization_id = :'kept' AND q.payload ->> 'id' = '1';
+SELECT pg_temp.delete();
+SELECT meter.void_event(:'kept', 'kept', '1', 'test') ->> 'status', meter.void_event(:'kept', 'kept', '2', 'test') ->> 'status';
+SELECT meter.enter_reprocess_job(:'kept', (SELECT id FROM meter.meters WHERE organization_id = :'kept'), '2025-01-01', '2025-01-02', false, 'test') > 0 AS entered;
+SELECT pg_temp.delete();
+CALL meter.run_reprocess_jobs();
+SELECT meter.close_windows(:'kept');
+SELECT count(*) FROM meter.window_horizon WHERE organization_id = :'kept';
+SELECT pg_temp.delete();
+SELECT (SELECT count(*) FROM meter.window_horizon WHERE organization_id = :'kept') AS horizons, (SELECT count(*) FROM meter.reprocess_job WHERE organization_id = :'kept') AS jobs,
+	(SELECT count(*) FROM meter.revision_queue WHERE organization_id = :'kept') AS queued;
+-- a result that was billed stays, and its meter
+SELECT meter.create_meter(:'kept', '{"key": "kept", "metric_key": "kept", "function": "count", "window": {"size": "hour"}}') ->> 'key';
+SELECT status FROM meter.ingest(:'kept', '{"id": "3", "type": "kept", "source": "s", "time": "2025-01-01T00:00:00Z"}');
+SELECT meter.close_windows(:'kept');
+SELECT meter.void_event(:'kept', 'kept', '3', 'test') ->> 'status';
+SELECT pg_temp.delete();
