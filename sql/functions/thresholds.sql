@@ -270,6 +270,11 @@ BEGIN
 	IF (SELECT count(*) FROM meter.threshold AS t WHERE t.organization_id = head.organization_id AND t.meter_id = head.id) >= 10000 THEN
 		RAISE EXCEPTION 'meter "%" has 10000 thresholds, which is as many as it can have', head.key
 			USING ERRCODE = 'program_limit_exceeded';
+	ELSIF definition ->> 'action_kind' = 'block' AND EXISTS (SELECT FROM meter.meter_version AS v
+			WHERE v.organization_id = head.organization_id AND v.meter_id = head.id AND v.effective_to > clock_timestamp()
+				AND v.definition ->> 'function' = 'weighted_sum') THEN
+		PERFORM meter.refuse_member('threshold', 'INVALID_COMBINATION', 'action_kind',
+			'action_kind: block needs usage that only events change, and weighted_sum changes with time');
 	END IF;
 	INSERT INTO meter.threshold AS t (organization_id, meter_id, watch_no, name, comparator, threshold_values, recurring_step, clear_value,
 			action_kind, action_target, action_event_type, evaluate_on_create)

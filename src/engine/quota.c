@@ -62,7 +62,10 @@ meter_quota_refuses(const MeterAccount *account, const MeterDecimal *from, Meter
 	{
 		const MeterThreshold *threshold = &account->watch->thresholds[i];
 
-		if (!threshold->blocks || !refuses(threshold, account, from))
+		/* what time alone changes has no limit: create_threshold() refuses it, but a
+		 * later version may measure so */
+		if (!threshold->blocks || account->plan->profiles[0].function == METER_FUNCTION_WEIGHTED_SUM ||
+			!refuses(threshold, account, from))
 			continue;
 		*quota = (MeterQuota) {
 			.threshold = threshold, .meter = account->meter, .account = account,

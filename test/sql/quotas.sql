@@ -80,7 +80,7 @@ DO $$
 DECLARE
 	functions jsonb := '{"sum": {"value_field": "v"}, "count": {}, "unique_count": {"unique_by_field": "u"}, "max": {"value_field": "v"}, "min": {"value_field": "v"},
 		"latest": {"value_field": "v"}, "avg": {"value_field": "v"}, "percentile": {"value_field": "v", "function_options": {"percentile": 0.5}},
-		"weighted_sum": {"value_field": "v", "function_options": {"mode": "gauge"}}, "custom": {"function_options": {"expression": "value * 2"}}}';
+		"custom": {"function_options": {"expression": "value * 2"}}}';
 	function text;
 BEGIN
 	FOR function IN SELECT jsonb_object_keys(functions) LOOP
@@ -99,7 +99,7 @@ DECLARE
 	told record;
 	n int := 0;
 BEGIN
-	FOREACH f IN ARRAY '{sum,count,unique_count,max,min,latest,avg,percentile,weighted_sum,custom}'::text[] LOOP
+	FOREACH f IN ARRAY '{sum,count,unique_count,max,min,latest,avg,percentile,custom}'::text[] LOOP
 		FOREACH s IN ARRAY '{low,high}'::text[] LOOP
 			FOREACH q IN ARRAY '{5,1,6.5,-12,9,3,-4,8,-2.5,7}'::numeric[] LOOP
 				n := n + 1;

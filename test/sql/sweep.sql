@@ -2,6 +2,8 @@
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO';
 SELECT meter.create_store();
+-- what others left
+DO $$ BEGIN WHILE meter.sweep_thresholds() > 0 LOOP NULL; END LOOP; END $$;
 CREATE TEMP TABLE org AS SELECT n, meter.create_organization('sweep ' || n) AS id FROM generate_series(1, 2) AS n ORDER BY n;
 SELECT n, meter.create_meter(id, '{"key": "m", "metric_key": "call", "function": "count"}') ->> 'key' AS key FROM org;
 INSERT INTO meter.threshold_watch (organization_id, watch_no, meter_id, scope_kind, per_dimensions, empty_from)
@@ -59,8 +61,9 @@ SELECT * FROM pg_temp.left_over();
 -- bounded
 SELECT pg_temp.row(2, 1 + n % 2, 'many ' || n, '40 days') FROM generate_series(1, 10) AS n;
 SELECT meter.sweep_thresholds(max_rows => 4), meter.sweep_thresholds(max_rows => 4), meter.sweep_thresholds(max_rows => 4), meter.sweep_thresholds(max_rows => 4);
-SELECT pg_temp.row(2, 1, 'flood ' || n, '40 days') FROM generate_series(1, 12000) AS n \g /dev/null
-UPDATE meter.threshold_watch SET swept_before = '-infinity';
+INSERT INTO meter.threshold_usage (organization_id, watch_no, account, window_start, window_end)
+	SELECT id, 1021, 'flood ' || f, now() - interval '41 days', now() - interval '40 days' FROM org, generate_series(1, 12000) AS f WHERE n = 2;
+UPDATE meter.threshold_watch SET swept_before = '-infinity' WHERE organization_id IN (SELECT id FROM org);
 SELECT meter.sweep_thresholds(), meter.sweep_thresholds(), meter.sweep_thresholds();
 SELECT * FROM pg_temp.left_over();
 SELECT meter.sweep_thresholds('0');
