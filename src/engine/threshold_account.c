@@ -491,10 +491,13 @@ void
 meter_accounts_take(const pg_uuid_t *organization, MeterAccount **list, int n, bool behind)
 {
 	MeterAccount **unknown = palloc(Max(n, 1) * sizeof(MeterAccount *));
+	MeterAccount **taken;
+	int			ntaken;
 	int			nunknown = 0;
 
 	meter_account_sort(list, n);
-	meter_account_take(organization, list, n);
+	ntaken = meter_account_with_anchors(list, n, &taken);
+	meter_account_take(organization, taken, ntaken);
 	for (int i = 0; i < n; i++)
 	{
 		MeterAccount *account = list[i];
