@@ -202,7 +202,7 @@ static void
 note(MeterWatching *watching, MeterAccount *account, const Before *before, int order)
 {
 	account->changed = true;
-	if (!watching->quiet && !account->recompute)
+	if (!watching->quiet && !account->recompute && !meter_account_is_anchor(account))
 		meter_breaches_add(&watching->breaches, account, before->has_value ? &before->value : NULL, order);
 }
 
@@ -214,7 +214,7 @@ carry_on(MeterWatching *watching, const MeterAccount *account, const MeterChange
 	{
 		Before		before = {.has_value = later->has_value, .value = later->value};
 
-		later->recompute = !meter_account_carry(later, change);
+		later->recompute = !meter_account_carry(account, later, change);
 		note(watching, later, &before, order);
 	}
 }
@@ -239,6 +239,8 @@ meter_watching_change(MeterWatching *watching, const MeterChange *change, int or
 		MeterAccount *account = list[done];
 
 		before[done] = remember(account);
+		if (meter_account_is_anchor(account))
+			continue;
 		if (account->recompute || !meter_account_add(account, change->measure, change->time, change->seq, change->weight))
 			account->recompute = true;
 		else if (quota && account->watch->blocks)
@@ -317,7 +319,7 @@ written(MeterWatching *watching, MeterAccount ***list)
 	*list = palloc(Max(n, 1) * sizeof(MeterAccount *));
 	for (int i = 0; i < n; i++)
 	{
-		if (all[i]->is_new || all[i]->changed)
+		if (!meter_account_is_anchor(all[i]) && (all[i]->is_new || all[i]->changed))
 			(*list)[m++] = all[i];
 	}
 	return m;

@@ -139,6 +139,12 @@ find_used(const Evaluation *evaluation, MeterSeries *series, int n, MeterAccount
 		(void) meter_accounts_find(set, &evaluation->meter, evaluation->plan, &series[i], evaluation->now, &found);
 	}
 	naccounts = meter_accounts_all(set, &accounts);
+	for (int i = 0; i < naccounts; i++)
+	{
+		/* a subscription that has not begun */
+		if (meter_account_is_anchor(accounts[i]))
+			accounts[i--] = accounts[--naccounts];
+	}
 	meter_account_compute(&evaluation->organization, accounts, naccounts);
 	*used = palloc(Max(naccounts, 1) * sizeof(MeterAccount *));
 	for (int i = 0; i < naccounts; i++)

@@ -14,7 +14,8 @@
  * event is not to be seen yet.  So these accounts have one row more, an anchor
  * that begins before all windows and holds nothing.  It comes first in the order
  * in which rows are taken, and whoever has it has all of the account's rows to
- * himself.
+ * himself.  It also stands for what is in none of the windows but goes on into
+ * them: events before a subscription began, or in windows that were swept.
  */
 #include "engine/threshold_private.h"
 
@@ -44,6 +45,8 @@ make_anchor(const MeterAccount *account)
 int
 meter_account_with_anchors(MeterAccount **accounts, int n, MeterAccount ***list)
 {
+	MeterAccount *last = NULL;
+	MeterAccount *before;
 	int			nanchors = 0;
 
 	*list = accounts;
@@ -52,11 +55,15 @@ meter_account_with_anchors(MeterAccount **accounts, int n, MeterAccount ***list)
 		if (!meter_account_persists(accounts[i]))
 			continue;
 		accounts[i]->next = NULL;
-		if (i > 0 && same_account(accounts[i - 1], accounts[i]))
+		before = last;
+		last = accounts[i];
+		if (before && same_account(before, last))
 		{
-			accounts[i - 1]->next = accounts[i];
+			before->next = last;
 			continue;
 		}
+		if (meter_account_is_anchor(accounts[i]))
+			continue;
 		if (nanchors == 0)
 			*list = memcpy(palloc_extended(2 * n * sizeof(MeterAccount *), MCXT_ALLOC_HUGE), accounts,
 						   n * sizeof(MeterAccount *));
@@ -69,11 +76,12 @@ meter_account_with_anchors(MeterAccount **accounts, int n, MeterAccount ***list)
 
 /* Follow a change in a window before; see threshold_private.h. */
 bool
-meter_account_carry(MeterAccount *later, const MeterChange *change)
+meter_account_carry(const MeterAccount *account, MeterAccount *later, const MeterChange *change)
 {
 	const MeterProfile *profile = &later->plan->profiles[0];
 
-	if (later->recompute || profile->function != METER_FUNCTION_WEIGHTED_SUM || profile->mode != METER_WEIGHT_DELTA)
+	/* from version to version it does not always go on */
+	if (later->recompute || later->plan != account->plan || profile->function != METER_FUNCTION_WEIGHTED_SUM || profile->mode != METER_WEIGHT_DELTA)
 		return false;
 	/* the level is another one from the beginning of the window */
 	return meter_account_add(later, change->measure, later->from, 0, change->weight);

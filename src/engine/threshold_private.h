@@ -73,6 +73,13 @@ meter_account_persists(const MeterAccount *account)
 	return meter_plan_persists(account->plan);
 }
 
+/* Not a window but what comes before all of the account's (threshold_later.c)? */
+static inline bool
+meter_account_is_anchor(const MeterAccount *account)
+{
+	return TIMESTAMP_IS_NOBEGIN(account->window_start);
+}
+
 /* The value, NULL for none. */
 static inline const MeterDecimal *
 meter_account_value(const MeterAccount *account)
@@ -134,9 +141,9 @@ extern int	meter_account_list_later(const pg_uuid_t *organization, const MeterAc
  * must be taken.  Accounts know their later windows then. */
 extern int	meter_account_with_anchors(MeterAccount **accounts, int n, MeterAccount ***list);
 
-/* Have an account in a later window than the change's follow it; false where it
- * must be computed anew. */
-extern bool meter_account_carry(MeterAccount *later, const MeterChange *change);
+/* Have an account in a later window than the change's account follow the change;
+ * false where it must be computed anew. */
+extern bool meter_account_carry(const MeterAccount *account, MeterAccount *later, const MeterChange *change);
 
 /* Take the rows of later windows that changes of the sorted accounts move, but
  * for those that are among them.  Palloc'd; returns how many. */
