@@ -255,6 +255,12 @@ END
 $function$;
 COMMENT ON FUNCTION meter.lock_thresholds(uuid) IS 'Waits, to the end of the transaction, for the ingestion under way in the organization. Errors: 25001 not in a read committed transaction, 42704 no such organization. Source: internal.';
 
+CREATE FUNCTION meter.evaluate_threshold(organization_id uuid, threshold_no int) RETURNS void
+	LANGUAGE c VOLATILE STRICT
+	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
+	AS 'MODULE_PATHNAME', 'meter_evaluate_threshold';
+COMMENT ON FUNCTION meter.evaluate_threshold(uuid, int) IS 'Holds a threshold, given by its number, against what was used already in the windows of now, as if usage had gone there from nothing. Waits for the ingestion under way in the organization. Source: internal.';
+
 CREATE FUNCTION meter.create_threshold(organization_id uuid, definition jsonb) RETURNS jsonb
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -291,6 +297,9 @@ BEGIN
 			USING ERRCODE = 'unique_violation', DETAIL = 'DUPLICATE at /name.';
 	END IF;
 	PERFORM meter.emit_threshold_event(created, 'threshold.created');
+	IF created.evaluate_on_create AND to_regclass('meter.threshold_usage') IS NOT NULL THEN
+		PERFORM meter.evaluate_threshold(created.organization_id, created.threshold_no);
+	END IF;
 	RETURN meter.threshold_document(created.organization_id, created.id);
 END
 $function$;

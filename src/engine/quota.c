@@ -116,7 +116,7 @@ blocked_accounts(MeterAccounts *set, const MeterChange *change, MeterAccount ***
 	*list = palloc(Max(n, 1) * sizeof(MeterAccount *));
 	for (int i = 0; i < n; i++)
 	{
-		if (found[i]->watch->blocks)
+		if (found[i]->watch->blocks && !meter_account_is_anchor(found[i]))
 			(*list)[m++] = found[i];
 	}
 	meter_account_sort(*list, m);

@@ -75,6 +75,9 @@ read_account(const MeterAccountList *where, uint64 row)
 	account->watch = where->watch;
 	account->window_start = DatumGetTimestampTz(meter_spi_value(row, WINDOW_START, &isnull));
 	account->window_end = DatumGetTimestampTz(meter_spi_value(row, WINDOW_END, &isnull));
+	/* an anchor, which is taken and that is all (threshold_later.c) */
+	if (TIMESTAMP_IS_NOBEGIN(account->window_start))
+		return NULL;
 	account->plan = find_version(where->meter, account->window_start, account->window_end);
 	if (account->plan == NULL || !find_window(account))
 		return NULL;
@@ -100,34 +103,20 @@ read_account(const MeterAccountList *where, uint64 row)
 	return account;
 }
 
-/* Take the next rows; see threshold_private.h. */
-int
-meter_account_list(MeterAccountList *where, int limit, MeterAccount ***list, bool *done)
+#define LIST_SELECT(condition) \
+	"SELECT t.account, t.window_start, t.window_end, t.subject, t.currency, t.dimensions, t.subscription_id," \
+	" s.started_at, s.ended_at, " METER_ACCOUNT_COLUMNS \
+	" FROM meter.threshold_usage AS t" \
+	" LEFT JOIN meter.subscription AS s ON s.organization_id = t.organization_id AND s.id = t.subscription_id" \
+	" WHERE t.organization_id = $1 AND t.watch_no = $2 AND t.window_end > $3 AND " condition \
+	" ORDER BY t.account, t.window_start LIMIT $6 FOR UPDATE OF t"
+
+/* The accounts in the rows that were found. */
+static int
+read_accounts(const MeterAccountList *where, MeterAccount ***list)
 {
-	static MeterStatement statement = {
-		"SELECT t.account, t.window_start, t.window_end, t.subject, t.currency, t.dimensions, t.subscription_id,"
-		" s.started_at, s.ended_at, " METER_ACCOUNT_COLUMNS
-		" FROM meter.threshold_usage AS t"
-		" LEFT JOIN meter.subscription AS s ON s.organization_id = t.organization_id AND s.id = t.subscription_id"
-		" WHERE t.organization_id = $1 AND t.watch_no = $2 AND t.window_end > $3 AND t.window_start < $4"
-		" AND (t.account, t.window_start) > ($5, $6)"
-		" ORDER BY t.account, t.window_start LIMIT $7 FOR UPDATE OF t",
-		7, {UUIDOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, INT8OID}
-	};
-	MeterText	first = {"", 0};
-	Datum		values[7];
-	bool		isnull;
 	int			n = 0;
 
-	values[0] = UUIDPGetDatum(&where->organization);
-	values[1] = Int32GetDatum(where->watch->watch_no);
-	values[2] = TimestampTzGetDatum(Max(where->from, where->watch->swept_before));
-	values[3] = TimestampTzGetDatum(where->to);
-	values[4] = meter_spi_text(where->key.data ? where->key : first, &isnull);
-	values[5] = TimestampTzGetDatum(where->key.data ? where->window_start : DT_NOBEGIN);
-	values[6] = Int64GetDatum(limit);
-	meter_spi_execute_once(&statement, values, NULL, false);
-	*done = SPI_processed < limit;
 	*list = palloc_extended(Max(SPI_processed, 1) * sizeof(MeterAccount *), MCXT_ALLOC_HUGE);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
@@ -136,11 +125,63 @@ meter_account_list(MeterAccountList *where, int limit, MeterAccount ***list, boo
 		if (account)
 			(*list)[n++] = account;
 	}
+	return n;
+}
+
+/* Take the next rows; see threshold_private.h. */
+int
+meter_account_list(MeterAccountList *where, int limit, MeterAccount ***list, bool *done)
+{
+	static MeterStatement statement = {
+		LIST_SELECT("(t.account, t.window_start) > ($4, $5) AND t.window_start < $7"),
+		7, {UUIDOID, INT4OID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID}
+	};
+	MeterText	first = {"", 0};
+	Datum		values[7];
+	bool		isnull;
+	int			n;
+
+	values[0] = UUIDPGetDatum(&where->organization);
+	values[1] = Int32GetDatum(where->watch->watch_no);
+	values[2] = TimestampTzGetDatum(Max(where->from, where->watch->swept_before));
+	values[3] = meter_spi_text(where->key.data ? where->key : first, &isnull);
+	values[4] = TimestampTzGetDatum(where->key.data ? where->window_start : DT_NOBEGIN);
+	values[5] = Int64GetDatum(limit);
+	values[6] = TimestampTzGetDatum(where->to);
+	meter_spi_execute_once(&statement, values, NULL, false);
+	*done = SPI_processed < limit;
+	n = read_accounts(where, list);
 	if (!*done)
 	{
 		where->key = copy_text(meter_spi_get_text(SPI_processed - 1, ACCOUNT));
 		where->window_start = DatumGetTimestampTz(meter_spi_value(SPI_processed - 1, WINDOW_START, &isnull));
 	}
+	SPI_freetuptable(SPI_tuptable);
+	return n;
+}
+
+/* Take the rows of later windows; see threshold_private.h. */
+int
+meter_account_list_later(const pg_uuid_t *organization, const MeterAccount *account, MeterAccount ***list)
+{
+	static MeterStatement statement = {
+		LIST_SELECT("t.account = $4 AND t.window_start > $5"),
+		6, {UUIDOID, INT4OID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, INT8OID}
+	};
+	MeterAccountList where = {.organization = *organization, .meter = account->meter, .watch = account->watch};
+	Datum		values[6];
+	char		nulls[] = "     n";
+	bool		isnull;
+	int			n;
+
+	values[0] = UUIDPGetDatum(organization);
+	values[1] = Int32GetDatum(account->watch->watch_no);
+	values[2] = TimestampTzGetDatum(account->watch->swept_before);
+	values[3] = meter_spi_text(account->key, &isnull);
+	values[4] = TimestampTzGetDatum(account->window_start);
+	values[5] = (Datum) 0;
+	meter_spi_execute(&statement, values, nulls, false);
+	n = read_accounts(&where, list);
 	SPI_freetuptable(SPI_tuptable);
 	return n;
 }

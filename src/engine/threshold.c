@@ -197,6 +197,28 @@ blocking_first(const void *pa, const void *pb)
 	return a->blocks != b->blocks ? b->blocks - a->blocks : a->watch_no - b->watch_no;
 }
 
+/* The account changed: note what that crosses. */
+static void
+note(MeterWatching *watching, MeterAccount *account, const Before *before, int order)
+{
+	account->changed = true;
+	if (!watching->quiet && !account->recompute && !meter_account_is_anchor(account))
+		meter_breaches_add(&watching->breaches, account, before->has_value ? &before->value : NULL, order);
+}
+
+/* Have its later windows follow. */
+static void
+carry_on(MeterWatching *watching, const MeterAccount *account, const MeterChange *change, int order)
+{
+	for (MeterAccount *later = account->next; later; later = later->next)
+	{
+		Before		before = {.has_value = later->has_value, .value = later->value};
+
+		later->recompute = !meter_account_carry(account, later, change);
+		note(watching, later, &before, order);
+	}
+}
+
 /* Make one change; see threshold_private.h. */
 bool
 meter_watching_change(MeterWatching *watching, const MeterChange *change, int order,
@@ -217,6 +239,8 @@ meter_watching_change(MeterWatching *watching, const MeterChange *change, int or
 		MeterAccount *account = list[done];
 
 		before[done] = remember(account);
+		if (meter_account_is_anchor(account))
+			continue;
 		if (account->recompute || !meter_account_add(account, change->measure, change->time, change->seq, change->weight))
 			account->recompute = true;
 		else if (quota && account->watch->blocks)
@@ -229,41 +253,59 @@ meter_watching_change(MeterWatching *watching, const MeterChange *change, int or
 			put_back(list[i], &before[i]);
 			continue;
 		}
-		list[i]->changed = true;
-		if (!watching->quiet && !list[i]->recompute)
-			meter_breaches_add(&watching->breaches, list[i], before[i].has_value ? &before[i].value : NULL, order);
+		note(watching, list[i], &before[i], order);
+		carry_on(watching, list[i], change, order);
 	}
 	pfree(before);
 	MemoryContextSwitchTo(old);
 	return allowed;
 }
 
-/* Compute anew what could not go back, and gather what that crosses, if asked for. */
+/* Compute accounts anew, and gather what that crosses, if asked for. */
+static void
+compute_anew(MeterWatching *watching, MeterAccount **accounts, int n, MeterBreaches *breaches, int order)
+{
+	Before	   *before = palloc(Max(n, 1) * sizeof(Before));
+
+	for (int i = 0; i < n; i++)
+		before[i] = (Before) {.has_value = accounts[i]->has_value, .value = accounts[i]->value};
+	meter_account_compute(&watching->organization, accounts, n);
+	for (int i = 0; i < n; i++)
+	{
+		accounts[i]->recompute = false;
+		if (breaches)
+			meter_breaches_add(breaches, accounts[i], before[i].has_value ? &before[i].value : NULL, order);
+	}
+}
+
+/* The same for those that could not follow a change. */
 static void
 recompute(MeterWatching *watching, MeterBreaches *breaches, int order)
 {
 	MeterAccount **list;
 	int			n = meter_accounts_all(watching->accounts, &list);
 	MeterAccount **wanted = palloc(Max(n, 1) * sizeof(MeterAccount *));
-	Before	   *before = palloc(Max(n, 1) * sizeof(Before));
 	int			m = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		if (!list[i]->recompute)
-			continue;
-		before[m] = (Before) {.has_value = list[i]->has_value, .value = list[i]->value};
-		wanted[m++] = list[i];
+		if (list[i]->recompute)
+			wanted[m++] = list[i];
 	}
-	if (m == 0)
-		return;
-	meter_account_compute(&watching->organization, wanted, m);
-	for (int i = 0; i < m; i++)
-	{
-		wanted[i]->recompute = false;
-		if (breaches)
-			meter_breaches_add(breaches, wanted[i], before[i].has_value ? &before[i].value : NULL, order);
-	}
+	compute_anew(watching, wanted, m, breaches, order);
+}
+
+/* The same for later windows that have rows besides. */
+static void
+recompute_later(MeterWatching *watching, int order)
+{
+	MeterAccount **list;
+	int			n = meter_accounts_all(watching->accounts, &list);
+	MeterAccount **later;
+
+	n = meter_account_take_later(&watching->organization, list, n, &later);
+	compute_anew(watching, later, n, &watching->breaches, order);
+	meter_account_write(&watching->organization, later, n);
 }
 
 /* The accounts whose rows do not say what they should. */
@@ -277,7 +319,7 @@ written(MeterWatching *watching, MeterAccount ***list)
 	*list = palloc(Max(n, 1) * sizeof(MeterAccount *));
 	for (int i = 0; i < n; i++)
 	{
-		if (all[i]->is_new || all[i]->changed)
+		if (!meter_account_is_anchor(all[i]) && (all[i]->is_new || all[i]->changed))
 			(*list)[m++] = all[i];
 	}
 	return m;
@@ -299,6 +341,7 @@ meter_watching_end(MeterWatching *watching)
 	breaches = &watching->breaches;
 	old = MemoryContextSwitchTo(watching->context);
 	recompute(watching, breaches, order);
+	recompute_later(watching, order);
 	n = written(watching, &list);
 	meter_account_write(&watching->organization, list, n);
 	if (breaches->n > 0)

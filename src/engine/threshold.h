@@ -57,6 +57,10 @@ extern void meter_threshold_recount(const pg_uuid_t *organization, const MeterEn
  * looked up when they are first met. */
 extern void meter_threshold_unsettle(const pg_uuid_t *organization, const MeterEntry *meter, TimestampTz upto);
 
+/* Hold a threshold, but no other, against what its accounts used already in their
+ * windows of now.  Keeps ingestion waiting until the end of the transaction. */
+extern void meter_threshold_evaluate(const pg_uuid_t *organization, int32 threshold_no);
+
 /* ---- threshold_batch.c ---- */
 
 /* Find whose quantities the batch changes; NULL for nobody's. */

@@ -378,15 +378,19 @@ static void
 find_account(MeterAccounts *set, const MeterEntry *meter, const MeterWatch *watch, const MeterPlan *plan,
 			 const MeterSeries *series, const MeterOwner *owner, const MeterHolding *holding, TimestampTz t)
 {
-	MeterInterval window;
+	MeterInterval window = {DT_NOBEGIN, DT_NOEND};
 	AccountPath path;
 	AccountItem *item;
 	bool		found;
 
-	if (holding && (t < holding->from || t >= holding->to))
+	if (holding && t >= holding->to)
 		return;
-	window = window_at(set, meter, watch, plan, owner, holding, t);
+	if (!holding || t >= holding->from)
+		window = window_at(set, meter, watch, plan, owner, holding, t);
 	if (window.to <= watch->swept_before)
+		window = (MeterInterval) {DT_NOBEGIN, DT_NOEND};
+	/* what is in none of the account's windows may go on into them */
+	if (TIMESTAMP_IS_NOBEGIN(window.from) && !meter_plan_persists(plan))
 		return;
 	/* its padding is part of what is compared */
 	memset(&path, 0, sizeof(path));
@@ -491,14 +495,19 @@ void
 meter_accounts_take(const pg_uuid_t *organization, MeterAccount **list, int n, bool behind)
 {
 	MeterAccount **unknown = palloc(Max(n, 1) * sizeof(MeterAccount *));
+	MeterAccount **taken;
+	int			ntaken;
 	int			nunknown = 0;
 
 	meter_account_sort(list, n);
-	meter_account_take(organization, list, n);
+	ntaken = meter_account_with_anchors(list, n, &taken);
+	meter_account_take(organization, taken, ntaken);
 	for (int i = 0; i < n; i++)
 	{
 		MeterAccount *account = list[i];
 
+		if (meter_account_is_anchor(account))
+			continue;
 		meter_hold_expire(organization, account);
 		if (account->misfit && behind)
 			account->recompute = true;

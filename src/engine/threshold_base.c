@@ -208,6 +208,7 @@ visit_row(void *arg, const MeterUsageRow *row)
 	if (account == NULL || !measures(account, row->version))
 		return;
 	old = MemoryContextSwitchTo(question->context);
+	account->used = true;
 	if (account->state == NULL)
 		add_value(account, row->value);
 	else if (row->state)
@@ -264,6 +265,7 @@ ask(Question *question)
 static void
 copy_account(MeterAccount *account, const MeterAccount *same)
 {
+	account->used = same->used;
 	account->has_value = same->has_value;
 	account->value = same->value;
 	if (same->state)
@@ -274,16 +276,18 @@ copy_account(MeterAccount *account, const MeterAccount *same)
 static void
 answer(Question *question)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "meter accounts",
-												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context;
 	MemoryContext old = CurrentMemoryContext;
 
-	question->context = old;
 	for (int i = 0; i < question->n; i++)
 		meter_account_clear(question->accounts[i]);
+	/* a subscription may have ended before it began */
+	if (question->accounts[0]->from >= question->accounts[0]->to)
+		return;
+	question->context = old;
+	context = AllocSetContextCreate(old, "meter accounts", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-	if (question->accounts[0]->from < question->accounts[0]->to)
-		ask(question);
+	ask(question);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	for (int i = 0; i < question->n; i++)
@@ -292,7 +296,7 @@ answer(Question *question)
 
 		if (i > 0 && name_cmp(question->accounts[i - 1], account) == 0)
 			copy_account(account, question->accounts[i - 1]);
-		else if (account->state)
+		else
 			meter_account_read_value(account);
 	}
 }

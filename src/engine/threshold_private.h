@@ -32,6 +32,9 @@ typedef struct MeterAccount
 	TimestampTz from;			/* what of the window counts: half-open, all of it */
 	TimestampTz to;				/* but for subscriptions */
 
+	bool		used;			/* computed: something was */
+	struct MeterAccount *next;	/* in a later window, where its value goes on */
+
 	/* its row */
 	ItemPointerData place;
 	bool		is_new;			/* there was none: the base is to be computed */
@@ -57,13 +60,24 @@ meter_account_additive(const MeterAccount *account)
 	return function == METER_FUNCTION_SUM || function == METER_FUNCTION_COUNT;
 }
 
-/* Does the value depend on what came before the window? */
+/* Does the value of a window depend on what came before it? */
+static inline bool
+meter_plan_persists(const MeterPlan *plan)
+{
+	return plan->profiles[0].recurring || plan->profiles[0].function == METER_FUNCTION_WEIGHTED_SUM;
+}
+
 static inline bool
 meter_account_persists(const MeterAccount *account)
 {
-	const MeterProfile *profile = &account->plan->profiles[0];
+	return meter_plan_persists(account->plan);
+}
 
-	return profile->recurring || profile->function == METER_FUNCTION_WEIGHTED_SUM;
+/* Not a window but what comes before all of the account's (threshold_later.c)? */
+static inline bool
+meter_account_is_anchor(const MeterAccount *account)
+{
+	return TIMESTAMP_IS_NOBEGIN(account->window_start);
 }
 
 /* The value, NULL for none. */
@@ -116,6 +130,25 @@ typedef struct MeterAccountList
  * *done where there are no more.
  */
 extern int	meter_account_list(MeterAccountList *where, int limit, MeterAccount ***list, bool *done);
+
+/* Take the rows of an account's later windows. */
+extern int	meter_account_list_later(const pg_uuid_t *organization, const MeterAccount *account,
+									 MeterAccount ***list);
+
+/* ---- threshold_later.c: values that go on into later windows ---- */
+
+/* The sorted accounts, with a row more for each whose value goes on: all that
+ * must be taken.  Accounts know their later windows then. */
+extern int	meter_account_with_anchors(MeterAccount **accounts, int n, MeterAccount ***list);
+
+/* Have an account in a later window than the change's account follow the change;
+ * false where it must be computed anew. */
+extern bool meter_account_carry(const MeterAccount *account, MeterAccount *later, const MeterChange *change);
+
+/* Take the rows of later windows that changes of the sorted accounts move, but
+ * for those that are among them.  Palloc'd; returns how many. */
+extern int	meter_account_take_later(const pg_uuid_t *organization, MeterAccount **accounts, int n,
+									 MeterAccount ***later);
 
 /* ---- threshold_base.c: accounts from usage ---- */
 

@@ -40,9 +40,7 @@ persists(const MeterEntry *meter)
 {
 	for (int v = 0; v < meter->nversions; v++)
 	{
-		MeterAccount account = {.plan = meter->versions[v]};
-
-		if (meter_account_persists(&account))
+		if (meter_plan_persists(meter->versions[v]))
 			return true;
 	}
 	return false;
