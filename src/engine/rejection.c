@@ -7,6 +7,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/uuid.h"
 
@@ -44,6 +45,12 @@ meter_rejection_row(const MeterBatch *batch, const MeterEvent *event, const Mete
 			.meter_id = meter ? &meter->id : NULL, .meter_key = meter ? meter->key : NULL, .status = status, .code = err->code,
 			.pointer = err->pointer, .message = err->message, .payload = event->raw
 	};
+}
+
+static bool
+is_over_quota(const char *code)
+{
+	return strcmp(code, "QUOTA_EXCEEDED") == 0;
 }
 
 /* By meter, none first, and code; those of one pair stay in their order. */
@@ -104,6 +111,18 @@ rejected_event(const pg_uuid_t *organization, const MeterRejectedRow *const *row
 	};
 }
 
+/* Write domain events without waking relays: who is over a quota may go on
+ * asking, and transactions that notify commit one by one. */
+static void
+append_quietly(const pg_uuid_t *organization, TimestampTz at, const MeterDomainEvent *events, int n)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("meter.outbox_notify", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	meter_domain_event_append(organization, at, events, n);
+	AtEOXact_GUC(true, level);
+}
+
 /* Tell of rejections; see batch.h. */
 void
 meter_rejections_announce(const pg_uuid_t *organization, TimestampTz at, const MeterRejectedRow *rows, int n)
@@ -112,6 +131,7 @@ meter_rejections_announce(const pg_uuid_t *organization, TimestampTz at, const M
 	MeterDomainEvent *events;
 	int			nlist = 0;
 	int			nevents = 0;
+	int			nover;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -120,14 +140,23 @@ meter_rejections_announce(const pg_uuid_t *organization, TimestampTz at, const M
 	}
 	qsort(list, nlist, sizeof(MeterRejectedRow *), rejected_row_cmp);
 	events = palloc(Max(nlist, 1) * sizeof(MeterDomainEvent));
+	nover = nlist;
 	for (int first = 0, i; first < nlist; first = i)
 	{
+		MeterDomainEvent event;
+
 		CHECK_FOR_INTERRUPTS();
 		for (i = first + 1; i < nlist && same_reason(list[first], list[i]); i++)
 			;
-		events[nevents++] = rejected_event(organization, list + first, i - first);
+		event = rejected_event(organization, list + first, i - first);
+		if (is_over_quota(list[first]->code))
+			events[--nover] = event;
+		else
+			events[nevents++] = event;
 	}
 	meter_domain_event_append(organization, at, events, nevents);
+	if (nover < nlist)
+		append_quietly(organization, at, events + nover, nlist - nover);
 }
 
 /* Keep what was not counted; see batch.h. */
@@ -164,7 +193,7 @@ meter_batch_keep_rejections(void *arg, MeterBatch *batch)
 int
 meter_refusal_sqlstate(const MeterError *err, int otherwise)
 {
-	return strcmp(err->code, "QUOTA_EXCEEDED") == 0 ? ERRCODE_CONFIGURATION_LIMIT_EXCEEDED : otherwise;
+	return is_over_quota(err->code) ? ERRCODE_CONFIGURATION_LIMIT_EXCEEDED : otherwise;
 }
 
 /* Why an event is not counted by all who listen, or NULL; one that is in

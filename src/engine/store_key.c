@@ -375,10 +375,10 @@ meter_key_release(const pg_uuid_t *organization, MeterKey *keys, int n)
 	static MeterStatement statement = {
 		/* found as read_keys finds them */
 		"DELETE FROM meter.event_key WHERE ctid = ANY (ARRAY("
-		"SELECT k.ctid FROM pg_catalog.unnest($2) AS u(h),"
+		"SELECT k.ctid FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS u(h, seq),"
 		" LATERAL (SELECT k.ctid, k.seq FROM meter.event_key AS k"
 		" WHERE k.organization_id = $1 AND k.key_hash = u.h OFFSET 0) AS k"
-		" WHERE k.seq = ANY ($3))) AND organization_id = $1",
+		" WHERE k.seq = u.seq)) AND organization_id = $1",
 		3, {UUIDOID, UUIDARRAYOID, INT8ARRAYOID}
 	};
 	MeterKey  **sorted = sort_keys(keys, n);
@@ -386,7 +386,7 @@ meter_key_release(const pg_uuid_t *organization, MeterKey *keys, int n)
 	Datum		values[3];
 
 	for (int i = 0; i < n; i++)
-		seqs[i] = Int64GetDatum(keys[i].seq);
+		seqs[i] = Int64GetDatum(sorted[i]->seq);
 	values[0] = UUIDPGetDatum(organization);
 	values[1] = key_hash_array(sorted, n);
 	values[2] = meter_spi_array(seqs, NULL, n, INT8OID);

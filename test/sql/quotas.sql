@@ -285,3 +285,8 @@ ROLLBACK;
 -- What rows say is what reservations hold.
 SELECT count(*) AS wrong FROM meter.threshold_usage AS u WHERE u.organization_id = :org AND u.reserved <>
 	(SELECT coalesce(sum(h.quantity), 0) FROM meter.reservation_hold AS h WHERE h.organization_id = u.organization_id AND h.watch_no = u.watch_no AND h.account = u.account AND h.window_start = u.window_start);
+-- With its thresholds goes what they know.
+DO $$ BEGIN
+	PERFORM meter.delete_threshold(t.organization_id, t.id::text) FROM meter.threshold AS t WHERE t.organization_id = '00000000-0000-0000-0000-00000000d503';
+END $$;
+SELECT (SELECT count(*) FROM meter.threshold_usage WHERE organization_id = :org) AS rows, (SELECT count(*) FROM meter.reservation_hold WHERE organization_id = :org) AS holds;
