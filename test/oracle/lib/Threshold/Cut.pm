@@ -20,7 +20,7 @@ sub cut {
 		push @events, @{ $step->{events} } if is_free($step);
 		next if is_free($step);
 		while (@events) {
-			my $n = $singly ? 1 : $rng->pick(1, $rng->between(1, 10), $rng->between(1, 200));
+			my $n = $singly || $history->{singly} ? 1 : $rng->pick(1, $rng->between(1, 10), $rng->between(1, 200));
 			push @steps, { kind => 'send', how => $singly ? 'ingest' : $rng->pick(@WAYS), events => [ splice @events, 0, $n ], together => $rng->chance(20) };
 		}
 		push @steps, $step if $step->{kind} ne 'end';

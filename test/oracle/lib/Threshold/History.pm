@@ -26,7 +26,11 @@ sub new {
 		blocks => $seed % 2, style => $rng->pick(qw(small small middle money)), subjects => [ ($rng->shuffle(@SUBJECTS))[ 0 .. $rng->between(0, 2) ] ] }, $class;
 	$self->{base} = $rng->chance(50) ? $now : $rng->pick(@LEAPS, $now - $rng->below(90) * 86_400);
 	$self->make_meter($_) for $rng->chance($self->{blocks} ? 30 : 15) ? qw(m1 m2) : 'm1';
-	$self->{ordered} = grep { $_->{function} eq 'weighted_sum' } values %{ $self->{meters} };
+	my ($meter) = values %{ $self->{meters} };
+	$self->{versions} = !$self->{blocks} && !$without{version} && keys %{ $self->{meters} } == 1 && !$meter->{keyed} && !$meter->{currencies} && $rng->chance(70);
+	$self->{base} = $now - $rng->between(1, 60) * 86_400 if $self->{versions} && $self->{base} > $now;
+	# an event of a batch that comes before a window moves that once, behind the batch
+	$self->{singly} = grep { $_->{function} eq 'weighted_sum' } values %{ $self->{meters} };
 	$self->make_steps;
 	return $self;
 }
@@ -44,7 +48,7 @@ sub make_meter {
 	my $function = $rng->pick(qw(sum sum sum sum count count avg min max unique_count latest weighted_sum percentile custom custom));
 	$function = 'sum' if $without{$function};
 	my $meter = { key => $key, function => $function, window => $self->make_window, dimensions => [ sort $rng->some(2, 'd', 'm') ],
-		negative_allowed => $rng->chance(30), currencies => $rng->chance(20), filtered => $rng->chance(15), mapped => $rng->chance(10), keyed => $rng->chance(20) };
+		negative_allowed => $rng->chance(45), currencies => $rng->chance(20), filtered => $rng->chance(15), mapped => $rng->chance(10), keyed => $rng->chance(20) };
 	$meter->{mode} = $rng->pick(qw(delta gauge)) if $function eq 'weighted_sum';
 	$meter->{percent} = $rng->pick(50, 90, 25, 0, 100) if $function eq 'percentile';
 	$self->{meters}{$key} = $meter;
@@ -63,17 +67,22 @@ sub make_window {
 sub definition {
 	my ($meter) = @_;
 	my $f = $meter->{function};
-	my %def = (key => $meter->{key}, name => $meter->{key}, metric_key => 't', function => $f, window => $meter->{window},
+	my %def = (key => $meter->{key}, metric_key => 't', function => $f, window => $meter->{window},
 		dimensions => { map { $_ => "\$.$_" } @{ $meter->{dimensions} } }, negative_allowed => $meter->{negative_allowed} ? \1 : \0);
-	$def{value_field} = 'n' if $f !~ /^(count|unique_count|custom)$/;
 	$def{unique_by_field} = 'k' if $f eq 'unique_count';
-	$def{function_options} = $f eq 'custom' ? { expression => 'n * 2 + 1' } : $f eq 'weighted_sum' ? { mode => $meter->{mode} }
-	  : $f eq 'percentile' ? { percentile => $meter->{percent} / 100 } : undef;
+	$def{function_options} = { mode => $meter->{mode} } if $f eq 'weighted_sum';
+	$def{function_options} = { percentile => $meter->{percent} / 100 } if $f eq 'percentile';
 	$def{unit_currency_field} = 'cur' if $meter->{currencies};
-	$def{filter_tree} = { not => { field => '$.off', op => 'eq', value => \1 } } if $meter->{filtered};
 	$def{account_mapping} = { type => 'id', event_property => 'who' } if $meter->{mapped};
 	$def{dedup_key_path} = 'k' if $meter->{keyed};
-	return \%def;
+	return { %def, %{ version($f, $meter->{filtered}, 'n') } };
+}
+
+# What of it versions change: whether it filters, and where the number is.
+sub version {
+	my ($function, $filtered, $field) = @_;
+	return { filter_tree => $filtered ? { not => { field => '$.off', op => 'eq', value => \1 } } : undef,
+		$function eq 'custom' ? (function_options => { expression => "$field * 2 + 1" }) : $function =~ /count/ ? () : (value_field => $field) };
 }
 
 # ----------------------------------------------------------------- thresholds
@@ -91,7 +100,7 @@ sub make_threshold {
 	my $rng = $self->{rng};
 	my $meter = $self->{meters}{ $rng->pick(sort keys %{ $self->{meters} }) };
 	my $reach = $self->reach($meter);
-	my $block = $self->{blocks} && $rng->chance(55);
+	my $block = $self->{blocks} && $meter->{function} ne 'weighted_sum' && $rng->chance(55);
 	my $comparator = $block ? $rng->pick(qw(gte gte gt lte lt)) : $rng->pick(qw(gt gte gte gte lt lte lte eq));
 	$comparator =~ s/^l/g/ if $block && $rng->chance(60);
 	my %values = map { $self->value_near($reach, $meter) => 1 } 1 .. $rng->pick(1, 1, 2, 3, 4);
@@ -103,8 +112,12 @@ sub make_threshold {
 	$t->{action_target} = 'https://example.com/hook' if $t->{action_kind} eq 'webhook' || $rng->chance(20);
 	$t->{window} = $self->make_window if $rng->chance(30);
 	$t->{scope} = $self->make_scope if $rng->chance(55);
+	# often one that looks at what another looks at, or did
+	my @others = grep { $_->{meter} eq $t->{meter} } @{ $self->{former} };
+	@$t{qw(window scope per_dimensions)} = @{ $rng->pick(@others) }{qw(window scope per_dimensions)} if @others && $rng->chance(25);
+	push @{ $self->{former} }, $t;
 	if ($rng->chance(45)) {
-		my $clear = $comparator eq 'eq' ? $self->value_near($reach, $meter) : $values[0] + ($comparator =~ /^l/ ? 1 : -1) * $self->unit * $rng->between(1, 6);
+		my $clear = $comparator eq 'eq' ? $self->value_near($reach, $meter) : $values[0] + ($comparator =~ /^l/ ? 1 : -1) * $self->unit * $rng->pick(1, 1, 2, 3, 6);
 		$t->{clear_value} = $clear unless grep { $_ == $clear } @values;
 	}
 	$self->{thresholds}{ $t->{name} } = $t;
@@ -191,11 +204,6 @@ sub make_time {
 	my ($self) = @_;
 	my $rng = $self->{rng};
 	my $size = $SECONDS{ $self->{meters}{m1}{window}{size} };
-	if ($self->{ordered}) {
-		$self->{clock} //= $self->{base} - $size;
-		$self->{clock} += $rng->chance(20) ? 0 : $rng->below(int($size / 6) + 1);
-		return $self->{clock};
-	}
 	my $t = $self->{base} + $rng->pick(0, 0, 0, -1, 1) * $rng->below($size) - $rng->below(int($size / 4) + 1);
 	return $t if $rng->chance(70);
 	$t -= $t % $rng->pick(60, 3600, 1800, 86_400);
@@ -208,7 +216,7 @@ sub make_data {
 	my $n = { small => 100 * $rng->between(1, 5), middle => 100 * $rng->between(1, 60), money => $rng->between(1, 10_000) }->{ $self->{style} };
 	$n = -$n if $rng->chance($self->{negative} ? 30 : 3);
 	$n = 0 if $rng->chance(3);
-	my %data = (n => $n, k => 'k' . $rng->below($rng->pick(6, 400)), who => $rng->pick(@{ $self->{subjects} }));
+	my %data = (n => $n, n2 => $n * 3 % 10_000, k => 'k' . $rng->below($rng->pick(6, 400)), who => $rng->pick(@{ $self->{subjects} }));
 	$data{d} = $rng->pick(qw(a b)) if $rng->chance(85);
 	$data{m} = $rng->pick(qw(x y)) if $rng->chance(85);
 	$data{cur} = $rng->pick(qw(EUR EUR USD)) if $rng->chance(96);
@@ -220,17 +228,19 @@ sub data_json {
 	my ($data, @without) = @_;
 	my %left = %$data;
 	delete @left{@without};
-	return '{' . join(',', map { qq("$_":) . ($_ eq 'n' ? Threshold::Value::text($left{n}) : $_ eq 'off' ? 'true' : qq("$left{$_}")) } sort keys %left) . '}';
+	return '{' . join(',', map { qq("$_":) . (/^n/ ? Threshold::Value::text($left{$_}) : $_ eq 'off' ? 'true' : qq("$left{$_}")) } sort keys %left) . '}';
 }
 
 # A new event, or one sent before, or its key with something else in it.
 sub make_event {
 	my ($self) = @_;
 	my $rng = $self->{rng};
-	my @sent = grep { !defined $_->{meter} && !$self->{ordered} } @{ $self->{sent} };
+	my @sent = grep { !defined $_->{meter} } @{ $self->{sent} };
 	my $old = @sent ? $rng->pick(@sent) : undef;
 	return $old if $old && $rng->chance(7);
-	my $event = $old && $rng->chance(4) ? { %$old, data => $self->make_data }
+	# Of a key that comes twice in a batch with different payloads, where a quota
+	# refuses the first and the meter has keys of its own, the second stays a conflict.
+	my $event = $old && $rng->chance(4) && !($self->{blocks} && grep { $_->{keyed} } values %{ $self->{meters} }) ? { %$old, data => $self->make_data }
 	  : { id => 'e' . $self->{next_id}++, source => 's', subject => $rng->pick(@{ $self->{subjects} }), time => $self->make_time, data => $self->make_data };
 	return $self->written($event);
 }
@@ -239,7 +249,7 @@ sub make_event {
 sub make_report {
 	my ($self, $meter) = @_;
 	my $rng = $self->{rng};
-	my @old = grep { $_->{source} eq 'report_usage' && $_->{meter} eq $meter && !$self->{ordered} } @{ $self->{sent} };
+	my @old = grep { $_->{source} eq 'report_usage' && $_->{meter} eq $meter } @{ $self->{sent} };
 	return $rng->pick(@old) if @old && $rng->chance(8);
 	my $event = { id => 'r' . $self->{next_id}++, source => 'report_usage', meter => $meter, subject => $rng->pick(@{ $self->{subjects} }), time => $self->make_time, data => $self->make_data };
 	$event->{data}{who} = $event->{subject};
@@ -271,7 +281,7 @@ sub make_steps {
 	my $budget = $rng->chance(6) ? $rng->between(150, 300) : $rng->between(10, 90);
 	while ($budget > 0) {
 		my $send = $self->make_send(\$budget);
-		push @$steps, !$self->{ordered} && $rng->chance(8) ? { %$send, rollback => 1 } : (), $send;
+		push @$steps, $rng->chance(8) ? { %$send, rollback => 1 } : (), $send;
 		push @$steps, $self->make_step for 1 .. $rng->pick(0, 0, 1, 2);
 	}
 	return;
@@ -280,24 +290,36 @@ sub make_steps {
 sub make_send {
 	my ($self, $budget) = @_;
 	my $rng = $self->{rng};
-	my @reported = grep { $self->{meters}{$_}{function} !~ /^(count|unique_count|custom)$/ } sort keys %{ $self->{meters} };
+	my @reported = grep { !$self->{versions} && $self->{meters}{$_}{function} !~ /^(count|unique_count|custom)$/ } sort keys %{ $self->{meters} };
 	my $how = $rng->pick(qw(ingest ingest ingest inbox_json inbox_columns inbox_insert), @reported ? 'report' : ());
 	my $n = $$budget > 100 ? $rng->between(80, 200) : $rng->chance(35) ? 1 : $rng->between(1, 25);
 	$n = $rng->between(1, 4) if $how eq 'report';
+	$n = 1 if $self->{singly};
 	$n = $$budget if $n > $$budget;
 	$$budget -= $n;
 	my $meter = @reported ? $rng->pick(@reported) : undef;
 	return { kind => 'send', how => $how, events => [ map { $how eq 'report' ? $self->make_report($meter) : $self->make_event } 1 .. $n ] };
 }
 
+# A version for the past, behind which events are counted anew.
+sub make_version {
+	my ($self) = @_;
+	my $rng = $self->{rng};
+	my ($event) = grep { $_->{time} < $self->{now} - 60 } $rng->shuffle(@{ $self->{sent} });
+	my $since = $event ? $event->{time} + $rng->pick(0, 0, 1) : $self->{now} - 3600;
+	return if grep { $_ == $since } @{ $self->{since} };
+	push @{ $self->{since} }, $since;
+	return { kind => 'version', meter => 'm1', since => $since, filtered => $rng->below(2), field => $rng->pick(qw(n n2)) };
+}
+
 sub make_step {
 	my ($self) = @_;
 	my $rng = $self->{rng};
-	my $kind = $rng->pick(qw(void void void amend amend threshold pause pause delete customer subscription subscription later));
+	my $kind = $rng->pick(qw(void void void amend amend threshold pause pause delete customer subscription subscription later), $self->{versions} ? qw(version version version version) : ());
 	my ($name) = $rng->shuffle(keys_of($self->{thresholds}));
 	return if $without{$kind};
 	if ($kind =~ /^(void|amend)$/) {
-		return if $self->{ordered} || !@{ $self->{sent} };
+		return if !@{ $self->{sent} };
 		my $event = $rng->pick(@{ $self->{sent} });
 		my $data = $self->make_data;
 		@$data{qw(k who)} = @{ $event->{data} }{qw(k who)};
@@ -305,6 +327,7 @@ sub make_step {
 		return $rng->chance(10) ? ({ %$step, rollback => 1 }, $step) : $step;
 	}
 	return keys %{ $self->{thresholds} } < 6 ? $self->make_threshold : () if $kind eq 'threshold';
+	return $self->make_version if $kind eq 'version';
 	if ($kind eq 'pause' && defined $name) {
 		my $paused = $self->{paused}{$name} = !$self->{paused}{$name};
 		return { kind => $paused ? 'pause' : 'resume', name => $name };

@@ -13,7 +13,7 @@ use Threshold::Value;
 # bounds: what window of a definition (JSON) holds a time, as two times.
 sub new {
 	my ($class, %args) = @_;
-	return bless { state => { meters => $args{meters}, facts => [], sent => {}, seq => 0, owner => {}, customers => {}, subscriptions => [],
+	return bless { state => { meters => $args{meters}, facts => [], sent => {}, stored => [], rows => {}, seq => 0, owner => {}, customers => {}, subscriptions => [],
 			products => {}, thresholds => [], number => 0 },
 		bounds => $args{bounds}, now => $args{now}, breaches => [], statuses => [], step => 0, deadline => undef }, $class;
 }
@@ -184,7 +184,7 @@ sub move {
 	%$fired = () if $resolved;
 	for my $value ($resolved ? $clear : @levels) {
 		push @{ $self->{breaches} }, { %$account{qw(subject currency dimensions window_start window_end id product)}, threshold => $t->{name}, number => $t->{number},
-			subscription => $account->{subscription} && $account->{subscription}{id}, group => "$self->{step}/$event/$t->{number}",
+			subscription => $account->{subscription} && $account->{subscription}{id}, group => $self->{step} . ($event eq 'counted anew' ? '' : "/$event/$t->{number}"),
 			type => $resolved ? 'threshold.resolved' : $t->{action_event_type} // 'threshold.breached', threshold_value => $value, observed_value => $to };
 	}
 	return;
@@ -242,13 +242,15 @@ sub step_send {
 # What a meter makes of an event: a fact, or why there is none.
 sub measure {
 	my ($self, $meter, $event, $data) = @_;
-	return 'skipped' if $meter->{filtered} && $data->{off};
-	if ($meter->{function} !~ /^(count|unique_count)$/) {
-		return 'rejected' if $meter->{function} eq 'custom' ? $data->{n} * 2 + 100 < 0 && !$meter->{negative_allowed} : $data->{n} < 0 && !$meter->{negative_allowed};
-	}
+	my ($version) = reverse sort { $a->{since} <=> $b->{since} } { since => 0, filtered => $meter->{filtered}, field => 'n' },
+	  grep { $_->{since} <= $event->{time} } @{ $self->{state}{versions}{ $meter->{key} } // [] };
+	return 'skipped' if $version->{filtered} && $data->{off};
+	my $n = $data->{ $version->{field} };
+	$n = $n * 2 + 100 if $meter->{function} eq 'custom';
+	return 'rejected' if $meter->{function} !~ /^(count|unique_count)$/ && $n < 0 && !$meter->{negative_allowed};
 	return 'rejected' if $meter->{currencies} && !defined $data->{cur};
 	return { meter => $meter->{key}, event => $event->{id}, source => $event->{source}, time => $event->{time}, subject => $meter->{mapped} ? $data->{who} : $event->{subject},
-		value => $meter->{function} eq 'custom' ? $data->{n} * 2 + 100 : $data->{n}, key => $data->{k}, currency => $meter->{currencies} ? $data->{cur} : undef,
+		value => $n, key => $data->{k}, currency => $meter->{currencies} ? $data->{cur} : undef,
 		dimensions => '{' . join(', ', map { qq("$_": ) . (defined $data->{$_} ? qq("$data->{$_}") : 'null') } @{ $meter->{dimensions} }) . '}' };
 }
 
@@ -272,6 +274,8 @@ sub take {
 	return [ 'rejected', $quota && $n{rejected} == 1 ? 'QUOTA_EXCEEDED' : undef ] if !@facts && $n{rejected};
 	return ['duplicate'] if !@facts && $n{again};
 	$s->{sent}{"$event->{source}/$event->{id}"} = $event->{payload};
+	push @{ $s->{stored} }, { event => $event, data => $event->{data}, seq => $s->{seq}++ };
+	$_->{seq} = $s->{stored}[-1]{seq} for @facts;
 	$self->change($ordinal, [], \@facts);
 	return [ 'accepted', @facts && ($n{rejected} || $n{conflict}) ? 'PARTIAL' : undef ];
 }
@@ -282,7 +286,7 @@ sub refused {
 	for my $t (grep { $_->{meter} eq $meter->{key} && $_->{action_kind} eq 'block' && !$_->{paused} } @{ $s->{thresholds} }) {
 		for my $account ($self->accounts($t, $fact)) {
 			my $before = $self->value($t, $account);
-			push @{ $s->{facts} }, { %$fact, seq => $s->{seq} };
+			push @{ $s->{facts} }, { %$fact, seq => $s->{seq} + 1 };
 			my $after = $self->value($t, $account);
 			pop @{ $s->{facts} };
 			return 1 if exceeds($t, $before, $after);
@@ -297,20 +301,52 @@ sub change {
 	my $s = $self->{state};
 	my @moves;
 	for my $t (@{ $s->{thresholds} }) {
-		my %account = map { $_->{key} => $_ } map { $self->accounts($t, $_) } grep { $_->{meter} eq $t->{meter} } @$gone, @$come;
+		my @own = grep { $_->{meter} eq $t->{meter} } @$gone, @$come;
+		my %account = map { $_->{key} => $_ } map { $self->accounts($t, $_) } @own;
+		%account = (%account, map { $_->{key} => $_ } $self->later($t, @own)) if $s->{meters}{ $t->{meter} }{function} eq 'weighted_sum';
 		push @moves, map { [ $t, $account{$_}, $self->value($t, $account{$_}) ] } sort keys %account;
 	}
 	my %gone = map { $_->{seq} => 1 } @$gone;
 	$s->{facts} = [ grep { !$gone{ $_->{seq} } } @{ $s->{facts} } ] if %gone;
 	for my $fact (@$come) {
-		$fact->{seq} = $s->{seq}++;
 		push @{ $s->{facts} }, $fact;
 		$s->{keys}{ $fact->{meter} }{ $fact->{key} } //= [ "$fact->{source}/$fact->{event}", $s->{sent}{"$fact->{source}/$fact->{event}"} ] if $s->{meters}{ $fact->{meter} }{keyed};
 	}
 	for my $move (@moves) {
 		my ($t, $account, $before) = @$move;
+		$s->{rows}{ watch($t) }{ $account->{key} } = $account;
 		$self->move($t, $account, $before, $self->value($t, $account), $event);
 	}
+	return;
+}
+
+# Windows behind that rows are there for: a level goes on into them.
+sub later {
+	my ($self, $t, @facts) = @_;
+	my @rows = values %{ $self->{state}{rows}{ watch($t) } // {} };
+	return grep { my $row = $_; grep { $_->{time} < $row->{to} && $self->belongs($t, $row, $_) } @facts } @rows;
+}
+
+# Thresholds that share this share rows.
+sub watch {
+	my ($t) = @_;
+	return join '/', $t->{meter}, $t->{per_dimensions}, map { my $part = $_; join ',', map { "$_=$part->{$_}" } sort keys %$part } $t->{scope} // {}, $t->{window} // {};
+}
+
+# A version of a meter from then on: what was measured by the one before it is
+# measured anew, and rows whose windows that meets follow, each as one move.
+sub step_version {
+	my ($self, $step) = @_;
+	my $s = $self->{state};
+	push @{ $s->{versions}{ $step->{meter} } }, $step;
+	my @rows = map { my $t = $_; map { [ $t, $_, $self->value($t, $_) ] } values %{ $s->{rows}{ watch($t) } // {} } } grep { $_->{meter} eq $step->{meter} } @{ $s->{thresholds} };
+	my %gone = map { $_->{seq} => 1 } grep { $_->{event}{time} >= $step->{since} } @{ $s->{stored} };
+	$s->{facts} = [ grep { !$gone{ $_->{seq} } } @{ $s->{facts} } ];
+	for my $stored (grep { $gone{ $_->{seq} } && !$_->{gone} } @{ $s->{stored} }) {
+		my $fact = $self->measure($s->{meters}{ $step->{meter} }, $stored->{event}, $stored->{data});
+		push @{ $s->{facts} }, { %$fact, seq => $stored->{seq} } if ref $fact;
+	}
+	$self->move(@$_, $self->value(@$_[ 0, 1 ]), 'counted anew') for grep { $_->[1]{window_end} > $step->{since} } @rows;
 	return;
 }
 
@@ -327,7 +363,9 @@ sub step_void {
 	my ($self, $step) = @_;
 	my @facts = $self->facts_of($step);
 	return if $step->{skip};
-	$self->{state}{gone}{"$step->{event}{source}/$step->{event}{id}"} = 1;
+	my $id = "$step->{event}{source}/$step->{event}{id}";
+	$self->{state}{gone}{$id} = 1;
+	$_->{gone} = 1 for grep { "$_->{event}{source}/$_->{event}{id}" eq $id } @{ $self->{state}{stored} };
 	$self->change(0, \@facts, []);
 	return;
 }
@@ -348,6 +386,12 @@ sub step_amend {
 		elsif ($fact eq 'rejected') { $refused = 1 }
 	}
 	$step->{skip} = 1, return if $refused && !@new;
+	for my $old (grep { !$_->{gone} && "$_->{event}{source}/$_->{event}{id}" eq $id } @{ $s->{stored} }) {
+		$old->{gone} = 1;
+		push @{ $s->{stored} }, { event => $step->{event}, data => $step->{data}, seq => $s->{seq}++ };
+		$_->{seq} = $s->{stored}[-1]{seq} for @new;
+		last;
+	}
 	$self->change(0, \@facts, \@new);
 	return;
 }

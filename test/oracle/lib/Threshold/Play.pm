@@ -45,6 +45,7 @@ sub model {
 sub play {
 	my ($self, $history, $steps, $model) = @_;
 	my $dbh = $self->{dbh};
+	$self->{history} = $history;
 	$self->{trace} = [];
 	$self->{statuses} = [];
 	my $ok = eval {
@@ -68,7 +69,7 @@ sub play {
 	return { what => 'error', detail => $error } if !$ok;
 	my ($now) = $dbh->selectrow_array('SELECT extract(epoch FROM clock_timestamp())');
 	return { what => 'clock', detail => 'a window ended meanwhile' } if defined $model->{deadline} && $now >= $model->{deadline};
-	return $self->compare_statuses($model) // $self->compare_breaches($model);
+	return $self->compare_statuses($model) // $self->compare_breaches($model) // $self->compare_rows($history, $model) // $self->compare_usage($history, $model);
 }
 
 sub trace {
@@ -111,6 +112,19 @@ sub play_threshold {
 	my $more = join ',', '"threshold_value":' . (@numbers == 1 ? $numbers[0] : '[' . join(',', @numbers) . ']'),
 	  map { qq("$_":) . Threshold::Value::text($t->{$_}) } grep { defined $t->{$_} } qw(recurring_step clear_value);
 	return $self->call('create_threshold', $json =~ s/\}$/,$more}/r);
+}
+
+# It is counted anew by a procedure that commits, so in no transaction.
+sub play_version {
+	my ($self, $step) = @_;
+	my $function = $self->{history}{meters}{ $step->{meter} }{function};
+	my $patch = { %{ Threshold::History::version($function, @$step{qw(filtered field)}) }, effective_at => Threshold::History::time_text($step->{since}), reprocess => \1 };
+	$self->call('update_meter', $step->{meter}, JSON::PP->new->canonical->encode($patch));
+	$self->{dbh}->commit;
+	$self->trace('CALL meter.run_reprocess_jobs()');
+	$self->{dbh}->do('CALL meter.run_reprocess_jobs()');
+	$self->{dbh}->begin_work;
+	return;
 }
 
 sub play_void {
@@ -252,6 +266,50 @@ sub compare_breaches {
 	return @wrong ? { what => 'breaches', detail => join "\n", few(@wrong) } : undef;
 }
 
+# What thresholds know of each account against what the model computes for it.
+sub compare_rows {
+	my ($self, $history, $model) = @_;
+	my %expected;
+	for my $t (@{ $model->{state}{thresholds} }) {
+		for my $fact (grep { $_->{meter} eq $t->{meter} } @{ $model->{state}{facts} }) {
+			$expected{ row($t->{name}, @$_{qw(subject currency dimensions)}, $_->{subscription} && $_->{subscription}{id}, $_->{window_start}) } //= $model->value($t, $_)
+			  for $model->accounts($t, $fact);
+		}
+	}
+	my $rows = $self->{dbh}->selectall_arrayref(q{
+		SELECT t.name, u.subject, u.currency, u.dimensions::jsonb, u.subscription_id, extract(epoch FROM u.window_start)::bigint, u.value
+		FROM meter.threshold_usage AS u JOIN meter.threshold AS t USING (organization_id, watch_no) WHERE u.organization_id = $1}, undef, $self->{organization});
+	my @wrong;
+	for my $row (@$rows) {
+		my $value = pop @$row;
+		my $key = row(@$row);
+		push @wrong, "$key: value " . ($value // 'none') . ', expected ' . number($expected{$key}) if exists $expected{$key} && !Threshold::Value::same($expected{$key}, $value);
+	}
+	return @wrong ? { what => 'rows', detail => join "\n", few(sort @wrong) } : undef;
+}
+
+# Usage over all: what was refused is in none of it.
+sub compare_usage {
+	my ($self, $history, $model) = @_;
+	my @wrong;
+	for my $key (sort keys %{ $history->{meters} }) {
+		my (%n, %sum, %expected);
+		for my $fact (grep { $_->{meter} eq $key } @{ $model->{state}{facts} }) {
+			$n{ $fact->{currency} // '-' }++;
+			$sum{ $fact->{currency} // '-' } += $fact->{value};
+		}
+		my $function = $history->{meters}{$key}{function};
+		my $rows = $self->{dbh}->selectall_arrayref(q{SELECT coalesce(currency, '-'), sum(event_count), trim_scale(sum(value)) FROM meter.usage($1, $2, '2025-01-01', '2030-01-01')
+			GROUP BY currency HAVING sum(event_count) > 0}, undef, $self->{organization}, $key);
+		$expected{$_} = "$n{$_} events" . ($function =~ /^(sum|custom)$/ ? ', ' . Threshold::Value::text($sum{$_}) : '') for keys %n;
+		my %written = map { $_->[0] => "$_->[1] events" . ($function =~ /^(sum|custom)$/ ? ", $_->[2]" : '') } @$rows;
+		push @wrong, map { "$key $_: usage says " . ($written{$_} // 'nothing') . ', expected ' . ($expected{$_} // 'nothing') } grep { ($written{$_} // '') ne ($expected{$_} // '') }
+		  sort keys %{ { %written, %expected } };
+	}
+	return @wrong ? { what => 'usage', detail => join "\n", few(@wrong) } : undef;
+}
+
+sub row { return join ' ', map { $_ // '-' } @_ }
 sub line { return join ' ', map { $_ // '-' } @_ }
 sub account { return $_[0] =~ s/ \S+$//r }
 sub number { my ($n) = @_; return defined $n ? $n->[0] / $n->[1] : '-' }
