@@ -21,7 +21,7 @@
  * What was handed out must live on when the cache is dropped, so its context
  * is then given to the transaction instead of being deleted.
  */
-#include "definitions/cache.h"
+#include "definitions/cache_private.h"
 
 #include <ctype.h>
 
@@ -163,8 +163,8 @@ meter_cache_refresh(bool ingesting)
 }
 
 /* Run a catalog query under a snapshot taken now, or the transaction's own. */
-static void
-catalog_query(MeterStatement *statement, const pg_uuid_t *organization, Datum second)
+void
+meter_cache_query(MeterStatement *statement, const pg_uuid_t *organization, Datum second)
 {
 	Datum		values[2];
 
@@ -198,6 +198,13 @@ look_up(HTAB *table, const pg_uuid_t *organization, const char *name, int len)
 	return hash_search(table, &key, HASH_FIND, NULL);
 }
 
+/* Where it all lives; see cache_private.h. */
+MemoryContext
+meter_cache_context(void)
+{
+	return cache_context;
+}
+
 /* The organization, or NULL. */
 const MeterOrganization *
 meter_cache_organization(const pg_uuid_t *organization)
@@ -214,7 +221,7 @@ meter_cache_organization(const pg_uuid_t *organization)
 	{
 		MeterOrganization *found = NULL;
 
-		catalog_query(&statement, organization, (Datum) 0);
+		meter_cache_query(&statement, organization, (Datum) 0);
 		if (SPI_processed > 0)
 		{
 			bool		isnull;
@@ -294,8 +301,8 @@ load_listeners(const char *type, int len)
 }
 
 /* The meter of that number. */
-static MeterEntry *
-listener(const MeterListeners *found, int32 meter_no)
+MeterEntry *
+meter_listeners_find(const MeterListeners *found, int32 meter_no)
 {
 	for (int i = 0; i < found->nmeters; i++)
 	{
@@ -303,50 +310,6 @@ listener(const MeterListeners *found, int32 meter_no)
 			return found->meters[i];
 	}
 	return NULL;
-}
-
-/* Load what the meters' thresholds look at. */
-static void
-load_watches(const pg_uuid_t *organization, MeterListeners *found, Datum type)
-{
-	static MeterStatement statement = {
-		"SELECT m.meter_no, " METER_WATCH_COLUMNS
-		" FROM meter.meter AS m"
-		" JOIN meter.threshold_watch AS w ON w.organization_id = m.organization_id AND w.meter_id = m.id"
-		" JOIN meter.threshold AS t ON t.organization_id = w.organization_id AND t.watch_no = w.watch_no"
-		" WHERE m.organization_id = $1 AND m.metric_key = $2"
-		" ORDER BY w.scope_id COLLATE \"C\" NULLS FIRST, w.watch_no, t.threshold_no",
-		2, {UUIDOID, TEXTOID}
-	};
-	MeterWatch *watch = NULL;
-	MemoryContext old;
-
-	catalog_query(&statement, organization, type);
-	old = MemoryContextSwitchTo(cache_context);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		bool		isnull;
-		int32		watch_no = DatumGetInt32(meter_spi_value(row, 2, &isnull));
-		MeterEntry *meter = listener(found, DatumGetInt32(meter_spi_value(row, 1, &isnull)));
-
-		/* one snapshot a query: a meter may be there that was not */
-		if (meter == NULL)
-			continue;
-		if (watch && watch->watch_no == watch_no)
-			meter_watch_read_threshold(watch, row);
-		else
-		{
-			meter->watches = meter->watches == NULL ? palloc(sizeof(MeterWatch *)) :
-				repalloc(meter->watches, (meter->nwatches + 1) * sizeof(MeterWatch *));
-			watch = meter->watches[meter->nwatches++] = palloc(sizeof(MeterWatch));
-			meter_watch_read(watch, row);
-		}
-		if (watch->scope_id == NULL)
-			meter->nplain = meter->nwatches;
-		meter->blocks |= watch->blocks;
-	}
-	MemoryContextSwitchTo(old);
-	SPI_freetuptable(SPI_tuptable);
 }
 
 /* Who listens to an event type. */
@@ -371,11 +334,11 @@ meter_cache_listeners(const pg_uuid_t *organization, const char *type, int len)
 		static const MeterListeners nobody = {0};
 		MeterListeners *found;
 
-		catalog_query(&statement, organization, PointerGetDatum(cstring_to_text_with_len(type, len)));
+		meter_cache_query(&statement, organization, PointerGetDatum(cstring_to_text_with_len(type, len)));
 		found = SPI_processed > 0 ? load_listeners(type, len) : NULL;
 		SPI_freetuptable(SPI_tuptable);
 		if (found)
-			load_watches(organization, found, PointerGetDatum(cstring_to_text_with_len(type, len)));
+			meter_watches_load(organization, found, PointerGetDatum(cstring_to_text_with_len(type, len)));
 		/* types nobody listens to are remembered too, but one call can bring any number */
 		if (found == NULL && hash_get_num_entries(listeners) > MAX_LISTENERS)
 			return &nobody;
@@ -417,11 +380,11 @@ find_meter(const pg_uuid_t *organization, const char *name, int len, char **type
 	bool		isnull;
 	bool		found;
 
-	catalog_query(&by_key, organization, PointerGetDatum(cstring_to_text_with_len(name, len)));
+	meter_cache_query(&by_key, organization, PointerGetDatum(cstring_to_text_with_len(name, len)));
 	if (SPI_processed == 0 && parse_id(name, len, &id))
 	{
 		SPI_freetuptable(SPI_tuptable);
-		catalog_query(&by_id, organization, UUIDPGetDatum(&id));
+		meter_cache_query(&by_id, organization, UUIDPGetDatum(&id));
 	}
 	found = SPI_processed > 0;
 	if (found)
@@ -448,7 +411,7 @@ meter_cache_meter(const pg_uuid_t *organization, const char *name, int len)
 	if (!find_meter(organization, name, len, &type, &meter_no))
 		return NULL;
 	found = meter_cache_listeners(organization, type, strlen(type));
-	entry = listener(found, meter_no);
+	entry = meter_listeners_find(found, meter_no);
 	return entry ? enter(names, organization, name, len, entry)->value : NULL;
 }
 
@@ -478,7 +441,7 @@ meter_cache_meter_by_name(const pg_uuid_t *organization, const char *name, int l
 	item = look_up(names, organization, alias, len + 1);
 	if (item)
 		return item->value;
-	catalog_query(&statement, organization, PointerGetDatum(cstring_to_text_with_len(name, len)));
+	meter_cache_query(&statement, organization, PointerGetDatum(cstring_to_text_with_len(name, len)));
 	key = SPI_processed == 0 ? NULL : TextDatumGetCString(meter_spi_value(0, 1, &isnull));
 	/* a version that comes may change names: ask again then */
 	passing = key && DatumGetBool(meter_spi_value(0, 2, &isnull));

@@ -2,16 +2,19 @@
  * watch.c
  *		Thresholds as the engine goes by them.
  */
-#include "definitions/watch.h"
+#include "definitions/cache_private.h"
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "engine/spi.h"
+#define WATCH_COLUMNS \
+	"w.watch_no, w.scope_kind, w.scope_id, w.per_dimensions, w.\"window\"::text, w.empty_from, w.swept_before," \
+	" t.id, t.threshold_no, t.name, t.status = 'paused', t.comparator, t.threshold_values, t.recurring_step," \
+	" t.clear_value, t.action_kind, t.action_target, t.action_event_type"
 
-/* Columns of METER_WATCH_COLUMNS, behind the meter's number. */
+/* Columns of the query. */
 enum
 {
 	WATCH_NO = 2, SCOPE_KIND, SCOPE_ID, PER_DIMENSIONS, WINDOW, EMPTY_FROM, SWEPT_BEFORE,
@@ -76,9 +79,9 @@ read_values(MeterLevels *levels, Datum array)
 		levels->values[i] = decimal(values[i]);
 }
 
-/* Add a threshold; see watch.h. */
-void
-meter_watch_read_threshold(MeterWatch *watch, uint64 row)
+/* Add the threshold in a row to its watch. */
+static void
+read_threshold(MeterWatch *watch, uint64 row)
 {
 	MeterThreshold *threshold;
 	char	   *comparator = get_string(row, COMPARATOR);
@@ -103,9 +106,9 @@ meter_watch_read_threshold(MeterWatch *watch, uint64 row)
 	watch->blocks |= threshold->blocks;
 }
 
-/* Read a watch; see watch.h. */
-void
-meter_watch_read(MeterWatch *watch, uint64 row)
+/* Read the watch in a row, and the threshold beside it. */
+static void
+read_watch(MeterWatch *watch, uint64 row)
 {
 	char	   *window = get_string(row, WINDOW);
 	bool		isnull;
@@ -126,5 +129,49 @@ meter_watch_read(MeterWatch *watch, uint64 row)
 	}
 	watch->empty_from = DatumGetTimestampTz(meter_spi_value(row, EMPTY_FROM, &isnull));
 	watch->swept_before = DatumGetTimestampTz(meter_spi_value(row, SWEPT_BEFORE, &isnull));
-	meter_watch_read_threshold(watch, row);
+	read_threshold(watch, row);
+}
+
+/* Load what thresholds look at; see cache_private.h. */
+void
+meter_watches_load(const pg_uuid_t *organization, MeterListeners *found, Datum type)
+{
+	static MeterStatement statement = {
+		"SELECT m.meter_no, " WATCH_COLUMNS
+		" FROM meter.meter AS m"
+		" JOIN meter.threshold_watch AS w ON w.organization_id = m.organization_id AND w.meter_id = m.id"
+		" JOIN meter.threshold AS t ON t.organization_id = w.organization_id AND t.watch_no = w.watch_no"
+		" WHERE m.organization_id = $1 AND m.metric_key = $2"
+		" ORDER BY w.scope_id COLLATE \"C\" NULLS FIRST, w.watch_no, t.threshold_no",
+		2, {UUIDOID, TEXTOID}
+	};
+	MeterWatch *watch = NULL;
+	MemoryContext old;
+
+	meter_cache_query(&statement, organization, type);
+	old = MemoryContextSwitchTo(meter_cache_context());
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		isnull;
+		int32		watch_no = DatumGetInt32(meter_spi_value(row, 2, &isnull));
+		MeterEntry *meter = meter_listeners_find(found, DatumGetInt32(meter_spi_value(row, 1, &isnull)));
+
+		/* one snapshot a query: a meter may be there that was not */
+		if (meter == NULL)
+			continue;
+		if (watch && watch->watch_no == watch_no)
+			read_threshold(watch, row);
+		else
+		{
+			meter->watches = meter->watches == NULL ? palloc(sizeof(MeterWatch *)) :
+				repalloc(meter->watches, (meter->nwatches + 1) * sizeof(MeterWatch *));
+			watch = meter->watches[meter->nwatches++] = palloc(sizeof(MeterWatch));
+			read_watch(watch, row);
+		}
+		if (watch->scope_id == NULL)
+			meter->nplain = meter->nwatches;
+		meter->blocks |= watch->blocks;
+	}
+	MemoryContextSwitchTo(old);
+	SPI_freetuptable(SPI_tuptable);
 }

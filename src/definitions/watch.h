@@ -53,14 +53,4 @@ typedef struct MeterWatch
 	MeterThreshold *thresholds; /* by their numbers */
 } MeterWatch;
 
-/* Read a watch and its first threshold, or a next one, from a row of the cache's
- * query (columns as watch.c says), in the current memory context. */
-extern void meter_watch_read(MeterWatch *watch, uint64 row);
-extern void meter_watch_read_threshold(MeterWatch *watch, uint64 row);
-
-#define METER_WATCH_COLUMNS \
-	"w.watch_no, w.scope_kind, w.scope_id, w.per_dimensions, w.\"window\"::text, w.empty_from, w.swept_before," \
-	" t.id, t.threshold_no, t.name, t.status = 'paused', t.comparator, t.threshold_values, t.recurring_step," \
-	" t.clear_value, t.action_kind, t.action_target, t.action_event_type"
-
 #endif							/* METER_DEFINITIONS_WATCH_H */
