@@ -33,21 +33,24 @@ AS $function$
 DECLARE
 	n int;
 BEGIN
+	-- Rows by their places: a join could go through all of the table for each.
 	WITH old AS MATERIALIZED (
-		SELECT u.watch_no, u.account, u.window_start
+		SELECT u.ctid AS place, u.watch_no, u.account, u.window_start
 		FROM meter.threshold_watch AS w CROSS JOIN LATERAL (
-			SELECT u.watch_no, u.account, u.window_start FROM meter.threshold_usage AS u
+			SELECT u.ctid, u.watch_no, u.account, u.window_start FROM meter.threshold_usage AS u
 			WHERE u.organization_id = w.organization_id AND u.watch_no = w.watch_no
 				AND u.window_end < w.swept_before AND (u.reserved_until > now) IS NOT TRUE
 			LIMIT max_rows FOR UPDATE SKIP LOCKED) AS u
 		WHERE w.organization_id = organization_id
 		LIMIT max_rows
 	), holds AS (
-		DELETE FROM meter.reservation_hold AS h USING old AS o
-		WHERE h.organization_id = organization_id AND h.watch_no = o.watch_no AND h.account = o.account AND h.window_start = o.window_start
+		DELETE FROM meter.reservation_hold AS h WHERE h.ctid = ANY (ARRAY(
+			SELECT h.ctid FROM old AS o CROSS JOIN LATERAL (
+				SELECT h.ctid FROM meter.reservation_hold AS h
+				WHERE h.organization_id = organization_id AND h.watch_no = o.watch_no AND h.account = o.account AND h.window_start = o.window_start
+				OFFSET 0) AS h))
 	)
-	DELETE FROM meter.threshold_usage AS u USING old AS o
-	WHERE u.organization_id = organization_id AND u.watch_no = o.watch_no AND u.account = o.account AND u.window_start = o.window_start;
+	DELETE FROM meter.threshold_usage AS u WHERE u.ctid = ANY (ARRAY(SELECT o.place FROM old AS o));
 	GET DIAGNOSTICS n = ROW_COUNT;
 	RETURN n;
 END
@@ -64,13 +67,11 @@ DECLARE
 	n int;
 BEGIN
 	-- what is still noted in a row of usage goes behind that
-	WITH old AS MATERIALIZED (
-		SELECT r.id FROM meter.reservation AS r
+	DELETE FROM meter.reservation AS r WHERE r.ctid = ANY (ARRAY(
+		SELECT r.ctid FROM meter.reservation AS r
 		WHERE r.organization_id = organization_id AND r.expires_at < before
 			AND NOT EXISTS (SELECT FROM meter.reservation_hold AS h WHERE h.organization_id = r.organization_id AND h.reservation_id = r.id)
-		LIMIT max_rows FOR UPDATE SKIP LOCKED
-	)
-	DELETE FROM meter.reservation AS r USING old AS o WHERE r.organization_id = organization_id AND r.id = o.id;
+		LIMIT max_rows FOR UPDATE SKIP LOCKED));
 	GET DIAGNOSTICS n = ROW_COUNT;
 	RETURN n;
 END
@@ -102,11 +103,14 @@ BEGIN
 	-- No order: where one call does not come to the end, another begins elsewhere.
 	FOR tenant IN
 		SELECT o.organization_id AS id,
-			EXISTS (SELECT FROM meter.threshold_watch AS w JOIN meter.threshold_usage AS u USING (organization_id, watch_no)
-				WHERE w.organization_id = o.organization_id AND u.window_end < w.swept_before AND (u.reserved_until > now) IS NOT TRUE) AS left_over,
+			EXISTS (SELECT FROM meter.threshold_watch AS w WHERE w.organization_id = o.organization_id AND (
+				SELECT true FROM meter.threshold_usage AS u WHERE u.organization_id = w.organization_id AND u.watch_no = w.watch_no
+					AND u.window_end < w.swept_before AND (u.reserved_until > now) IS NOT TRUE LIMIT 1)) AS left_over,
 			-- each time all sessions read their definitions again: once a day will do
-			EXISTS (SELECT FROM meter.threshold_watch AS w JOIN meter.threshold_usage AS u USING (organization_id, watch_no)
-				WHERE w.organization_id = o.organization_id AND w.swept_before <= before - interval '1 day' AND u.window_end < before) AS due
+			EXISTS (SELECT FROM meter.threshold_watch AS w WHERE w.organization_id = o.organization_id
+				AND w.swept_before <= before - interval '1 day' AND (
+				SELECT true FROM meter.threshold_usage AS u WHERE u.organization_id = w.organization_id AND u.watch_no = w.watch_no
+					AND u.window_end < before LIMIT 1)) AS due
 		FROM meter.organization AS o ORDER BY random()
 	LOOP
 		EXIT WHEN done >= most;

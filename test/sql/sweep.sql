@@ -71,6 +71,31 @@ SELECT meter.sweep_thresholds(NULL);
 SELECT meter.sweep_thresholds(max_rows => 0);
 
 --
+-- What was crossed in a window that is swept is not crossed again
+--
+SELECT id FROM org WHERE n = 2 \gset
+SELECT meter.create_meter(:'id', '{"key": "n", "metric_key": "sum", "function": "sum", "value_field": "n", "window": {"size": "day"}}') ->> 'key';
+SELECT meter.create_threshold(:'id', '{"name": "ten", "meter": "n", "comparator": "gte", "threshold_value": 10}') ->> 'name';
+CREATE FUNCTION pg_temp.use(event_id text, age interval) RETURNS text LANGUAGE sql AS $$
+	SELECT i.status FROM org, meter.ingest(org.id, json_build_object('id', event_id, 'source', 's', 'type', 'sum', 'subject', 'ada',
+		'time', date_trunc('day', now()) - age, 'data', json_build_object('n', 15))) AS i WHERE n = 2 $$;
+CREATE FUNCTION pg_temp.known() RETURNS TABLE (used numeric, watched bigint, told bigint) LANGUAGE sql AS $$
+	SELECT (SELECT u.value FROM meter.usage(o.id, 'n', '-infinity', 'infinity') AS u),
+		(SELECT count(*) FROM meter.threshold_usage AS u WHERE u.organization_id = o.id AND u.subject = 'ada'),
+		(SELECT count(*) FROM meter.threshold_events AS e WHERE e.organization_id = o.id)
+	FROM org AS o WHERE o.n = 2 $$;
+SELECT pg_temp.use('1', '40 days'), pg_temp.use('2', '10 days');
+SELECT * FROM pg_temp.known();
+SELECT meter.sweep_thresholds();
+SELECT * FROM pg_temp.known();
+SELECT pg_temp.use('3', '40 days'), pg_temp.use('4', '10 days');
+SELECT * FROM pg_temp.known();
+SELECT meter.void_event(:'id', 'sum', '1', 'test') ->> 'status';
+CALL meter.reprocess(:'id', 'n', '-infinity', 'infinity', 'Count all.');
+SELECT * FROM pg_temp.known();
+SELECT meter.sweep_thresholds();
+
+--
 -- Jobs
 --
 SELECT * FROM meter.wanted_jobs('{}') ORDER BY 1;
