@@ -265,14 +265,14 @@ BEGIN
 		SELECT t.organization_id, m.key AS meter_key, t.name AS threshold_name, u.subject, u.subscription_id, u.currency,
 			u.dimensions::jsonb AS dimensions, u.window_start, u.window_end, t.comparator,
 			t.threshold_values[pg_catalog.cardinality(t.threshold_values)] AS "limit", u.value AS used,
-			CASE WHEN u.reserved_until > pg_catalog.clock_timestamp() OR u.reserved_until IS NULL THEN u.reserved
+			CASE WHEN u.reserved_until > (SELECT pg_catalog.clock_timestamp()) OR u.reserved_until IS NULL THEN u.reserved
 				ELSE (SELECT coalesce(pg_catalog.sum(h.quantity), 0) FROM meter.reservation_hold AS h
 					WHERE h.organization_id = u.organization_id AND h.watch_no = u.watch_no AND h.account = u.account
-						AND h.window_start = u.window_start AND h.expires_at > pg_catalog.clock_timestamp()) END AS reserved
+						AND h.window_start = u.window_start AND h.expires_at > (SELECT pg_catalog.clock_timestamp())) END AS reserved
 		FROM meter.threshold AS t
 		JOIN meter.meter AS m ON m.organization_id = t.organization_id AND m.id = t.meter_id
 		JOIN meter.threshold_usage AS u ON u.organization_id = t.organization_id AND u.watch_no = t.watch_no
-		WHERE t.action_kind = 'block' AND t.status = 'active' AND u.window_start <= pg_catalog.now() AND u.window_end > pg_catalog.now();
+		WHERE t.action_kind = 'block' AND t.status = 'active' AND u.window_start <= (SELECT pg_catalog.clock_timestamp()) AND u.window_end > (SELECT pg_catalog.clock_timestamp());
 	COMMENT ON VIEW meter.quotas IS 'What is used and reserved of quotas (thresholds that block) in windows that hold now, by account: a row where something was used or reserved since the threshold was made.';
 	COMMENT ON COLUMN meter.quotas.organization_id IS 'The tenant.';
 	COMMENT ON COLUMN meter.quotas.meter_key IS 'The meter''s key.';
