@@ -77,6 +77,49 @@ SELECT n.value AS "usage now", i.value AS "as of the invoice"
   FROM meter.usage(:'org', 'miles', '2001-03-01Z', '2001-04-01Z', subject => :'customer') AS n,
        meter.usage(:'org', 'miles', '2001-03-01Z', '2001-04-01Z', subject => :'customer', as_of => :'invoiced') AS i;
 
+\echo A plan that includes 250,000 miles a month. The statement of February, for the three airports that flew the most, ready to be billed:
+SELECT meter.create_product(:'org', '{"code": "carrier", "name": "Carrier plan", "custom_fields": {"miles": 250000}}') \g /dev/null
+SELECT meter.bind_product(:'org', 'carrier', 'miles',
+       '{"role": "billable", "pricing_var_name": "miles", "included_quantity_source": {"kind": "plan_field", "field": "miles"}}') \g /dev/null
+CREATE TABLE demo.subscriber AS
+SELECT c.customer, meter.create_customer(:'org', jsonb_build_object('id', c.customer, 'name', c.customer)) ->> 'id' AS id
+  FROM (SELECT customer FROM demo.customer ORDER BY miles DESC, customer LIMIT 3) AS c;
+ALTER TABLE demo.subscriber ADD subscription text;
+UPDATE demo.subscriber AS s SET subscription = meter.create_subscription(:'org', jsonb_build_object('customer', s.id, 'products', jsonb_build_array('carrier'),
+       'started_at', '2001-01-01T00:00:00Z', 'period', jsonb_build_object('size', 'month'), 'time_zone', 'UTC')) ->> 'id';
+CREATE TABLE demo.statement AS
+SELECT s.customer, b.pricing_var_name, b.quantity, b.included, b.overage, b.unit, b.version, b.status
+  FROM demo.subscriber AS s, LATERAL meter.period_statement(:'org', s.subscription, '2001-02-01Z') AS b;
+SELECT * FROM demo.statement ORDER BY quantity DESC, customer;
+INSERT INTO demo.comparison
+SELECT 'statements of February', count(*), count(*) FILTER (WHERE (s.quantity, s.overage) IS DISTINCT FROM (p.miles, greatest(p.miles - 250000, 0)))
+  FROM demo.statement AS s
+  FULL JOIN (SELECT origin AS customer, sum(distance)::numeric AS miles FROM demo.flight
+              WHERE departed >= '2001-02-01Z' AND departed < '2001-03-01Z' AND origin IN (SELECT customer FROM demo.subscriber) GROUP BY 1) AS p USING (customer);
+
+\echo A threshold tells, in the transaction of the usage that crosses it. Rolled back, nothing was told:
+SELECT meter.create_threshold(:'org', '{"name": "busy day", "meter": "miles", "threshold_value": [500, 1000], "recurring_step": 1000, "window": {"size": "day"}}') \g /dev/null
+BEGIN;
+SELECT meter.report_usage(:'org', '{"meterId": "miles", "customerId": "charter", "value": 600}', 'flight-1') ->> 'status' AS reported;
+SELECT count(*) AS "breaches before ROLLBACK" FROM meter.threshold_events;
+ROLLBACK;
+SELECT count(*) AS "and behind it" FROM meter.threshold_events;
+SELECT meter.report_usage(:'org', '{"meterId": "miles", "customerId": "charter", "value": 600}', 'flight-1') ->> 'status' AS reported,
+       meter.report_usage(:'org', '{"meterId": "miles", "customerId": "charter", "value": 1700}', 'flight-2') ->> 'status' AS reported;
+SELECT threshold_name, threshold_value, observed_value FROM meter.threshold_events ORDER BY id;
+INSERT INTO demo.comparison
+SELECT 'breaches', count(*), count(*) FILTER (WHERE e.threshold_value IS DISTINCT FROM w.threshold_value)
+  FROM (SELECT row_number() OVER (ORDER BY id) AS n, threshold_value FROM meter.threshold_events) AS e
+  FULL JOIN unnest('{500,1000,2000}'::numeric[]) WITH ORDINALITY AS w (threshold_value, n) USING (n);
+
+\echo A quota refuses what would go beyond it, and no more:
+SELECT meter.create_threshold(:'org', '{"name": "free plan", "meter": "miles", "threshold_value": 1000, "action_kind": "block", "scope": {"kind": "customer", "id": "trial"}, "window": {"size": "day"}}') \g /dev/null
+SELECT i.id AS flight, i.status, i.code
+  FROM meter.ingest(:'org', '[{"id": "trial-1", "type": "flight.departed", "subject": "trial", "data": {"distance": 600, "delay": 0, "destination": "ORD"}},
+                              {"id": "trial-2", "type": "flight.departed", "subject": "trial", "meter": "miles", "data": {"distance": 500}},
+                              {"id": "trial-3", "type": "flight.departed", "subject": "trial", "meter": "miles", "data": {"distance": 400}}]') AS i;
+SELECT q ->> 'limit' AS "limit", q ->> 'used' AS used, q ->> 'allowed' AS "one more allowed" FROM meter.check_quota(:'org', 'miles', 'trial', 1) AS q;
+
 \echo Metered and in plain SQL:
 SELECT figure, rows_compared AS "rows compared", rows_differing AS "differing" FROM demo.comparison;
 SELECT bool_or(rows_differing > 0 OR rows_compared = 0) AS differ FROM demo.comparison \gset
