@@ -394,6 +394,20 @@ process_single(MeterIngest *ingest)
 	return true;
 }
 
+/* Will whoever calls fail?  Then there is nothing to keep. */
+static bool
+fails(const MeterIngest *ingest)
+{
+	for (int i = 0; i < ingest->batch.nevents && ingest->fails; i++)
+	{
+		MeterStatus status = ingest->batch.events[i].status;
+
+		if (status == METER_STATUS_REJECTED || status == METER_STATUS_CONFLICT)
+			return true;
+	}
+	return false;
+}
+
 /* Take a whole batch through the engine and emit it. */
 static void
 process_batch(MeterIngest *ingest)
@@ -406,7 +420,7 @@ process_batch(MeterIngest *ingest)
 		meter_batch_require_known(batch);
 	meter_batch_judge_late(batch, &ingest->late);
 	meter_batch_note_sources(batch);
-	if (!process_single(ingest))
+	if (meter_batch_turn_away_early(batch) || !process_single(ingest))
 	{
 		meter_batch_dedup(batch);
 		watching = meter_batch_watching(batch);
@@ -419,7 +433,8 @@ process_batch(MeterIngest *ingest)
 		meter_watching_end(watching);
 		meter_batch_touch_closed(batch, ingest->reason);
 	}
-	ingest->keep(ingest->arg, batch);
+	if (!fails(ingest))
+		ingest->keep(ingest->arg, batch);
 
 	for (int i = 0; i < batch->nevents && ingest->emit; i++)
 		ingest->emit(ingest->arg, &batch->events[i]);

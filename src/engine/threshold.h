@@ -75,6 +75,10 @@ extern bool meter_watching_may_wait(MeterWatching *watching);
  * usage already.  To be ended when it is. */
 extern void meter_batch_watch(MeterBatch *batch, MeterWatching *watching, bool behind);
 
+/* threshold_early.c: turn away, before its keys are claimed, what quotas are
+ * certain to refuse; false where there is nothing such. */
+extern bool meter_batch_turn_away_early(MeterBatch *batch);
+
 /* Write rows and breaches (NULL: none). */
 extern void meter_watching_end(MeterWatching *watching);
 

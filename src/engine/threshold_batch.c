@@ -48,10 +48,9 @@ meter_quota_error(const MeterQuota *quota, MeterError *err)
 	err->detail = detail.data;
 }
 
-/* The change that a contribution is; false where the version's own profile leaves
- * it out. */
-static bool
-contribution_change(const MeterBatch *batch, const MeterContribution *c, MeterChange *change)
+/* The change that a contribution is; see threshold_private.h. */
+bool
+meter_contribution_change(const MeterBatch *batch, const MeterContribution *c, MeterChange *change)
 {
 	if (c->meter->nwatches == 0)
 		return false;
@@ -95,16 +94,16 @@ meter_batch_watching(const MeterBatch *batch)
 	for (int i = 0; i < batch->ncontributions; i++)
 	{
 		if (meter_contribution_may_count(batch, &batch->contributions[i]))
-			n += contribution_change(batch, &batch->contributions[i], &changes[n]);
+			n += meter_contribution_change(batch, &batch->contributions[i], &changes[n]);
 	}
 	watching = meter_watching_find(&batch->organization, batch->received_at, changes, n);
 	return batch->settles == NULL ? watching :
 		meter_watching_settle(watching, &batch->organization, batch->received_at, batch->settles);
 }
 
-/* A quota is against the contribution. */
-static void
-turn_away(MeterBatch *batch, MeterContribution *c, const MeterQuota *quota)
+/* A quota is against the contribution; see threshold_private.h. */
+void
+meter_batch_turn_away(MeterBatch *batch, MeterContribution *c, const MeterChange *change, const MeterQuota *quota)
 {
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	MeterError	err;
@@ -112,8 +111,8 @@ turn_away(MeterBatch *batch, MeterContribution *c, const MeterQuota *quota)
 	meter_quota_error(quota, &err);
 	c->outcome = METER_OUTCOME_REJECTED;
 	c->error = meter_batch_error(&err);
-	c->over_quota = true;
 	meter_event_settle(batch, &batch->events[c->event]);
+	meter_early_remember(change);
 	MemoryContextSwitchTo(old);
 }
 
@@ -130,10 +129,11 @@ watch_event(MeterBatch *batch, MeterWatching *watching, MeterEvent *event, int o
 		MeterChange change;
 		MeterQuota	quota;
 
-		if (c->outcome != METER_OUTCOME_COUNTED || !contribution_change(batch, c, &change) ||
+		if (c->outcome != METER_OUTCOME_COUNTED || !meter_contribution_change(batch, c, &change) ||
 			meter_watching_change(watching, &change, order, c->meter->blocks ? &quota : NULL))
 			continue;
-		turn_away(batch, c, &quota);
+		meter_batch_turn_away(batch, c, &change, &quota);
+		c->over_quota = true;
 		allowed = false;
 	}
 	return allowed;

@@ -343,7 +343,20 @@ extern void meter_hold_ignore_expired(const pg_uuid_t *organization, MeterAccoun
 
 /* ---- threshold_batch.c ---- */
 
+/* The change that a contribution is; false where the version's own profile leaves
+ * it out. */
+extern bool meter_contribution_change(const MeterBatch *batch, const MeterContribution *c, MeterChange *change);
+
+/* A quota is against the change that a contribution is: it is rejected. */
+extern void meter_batch_turn_away(MeterBatch *batch, MeterContribution *c, const MeterChange *change,
+								  const MeterQuota *quota);
+
 /* The refusal as an error of the change's event, in the current memory context. */
 extern void meter_quota_error(const MeterQuota *quota, MeterError *err);
+
+/* ---- threshold_early.c ---- */
+
+/* A quota was against the change: more of the same is looked at beforehand. */
+extern void meter_early_remember(const MeterChange *change);
 
 #endif							/* METER_ENGINE_THRESHOLD_PRIVATE_H */
