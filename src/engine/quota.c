@@ -73,6 +73,9 @@ meter_quota_refuses(const MeterAccount *account, const MeterDecimal *from, Meter
 				.reserved = account->reserved, .asked = asked(account, from),
 				.window_start = account->window_start, .window_end = account->window_end
 		};
+		/* how many zeros end them depends on what else was in the batch */
+		meter_decimal_trim(&quota->used, &quota->used);
+		meter_decimal_trim(&quota->asked, &quota->asked);
 		return true;
 	}
 	return false;

@@ -2,12 +2,14 @@
  * store_threshold.c
  *		The rows of what thresholds watch.
  *
- * A row belongs, until its end, to the transaction that took it.  Several are
- * taken by one INSERT, which makes those that are missing and locks the others
- * on its way, in one order: whoever waits for a row holds none behind it, so
- * nobody waits in a circle, also where a window has just begun and several make
- * its rows.  A single row, as a report has, is locked by a SELECT: it is there
- * nearly always.
+ * A row belongs, until its end, to the transaction that took it.  Rows are taken
+ * by one INSERT, which makes those that are missing and locks the others on its
+ * way, in one order: whoever waits for a row holds none behind it, so nobody
+ * waits in a circle, also where a window has just begun and several make its
+ * rows.  Nearly all rows only add up, and what is going to be added is known: the
+ * same INSERT adds it, and such a row is written again only for what it crossed,
+ * or where a quota was against some of it.  A single row of which it is not known
+ * is locked by a SELECT: it is there nearly always.
  */
 #include "engine/threshold_private.h"
 
@@ -140,25 +142,64 @@ meter_account_seen(const pg_uuid_t *organization, MeterAccount *account)
 	return find_row(organization, account, &row_looked, true);
 }
 
-/* Make the rows that are missing and lock the others. */
+/* Is a row that insert_rows() returned this account's? */
+static bool
+is_row_of(const MeterAccount *account, uint64 row)
+{
+	bool		isnull;
+	MeterText	key = meter_spi_get_text(row, 2);
+
+	return DatumGetInt32(meter_spi_value(row, 1, &isnull)) == account->watch->watch_no &&
+		DatumGetTimestampTz(meter_spi_value(row, 3, &isnull)) == account->window_start &&
+		meter_text_same(key, account->key);
+}
+
+/* Read a row that was made, or moved by what is ahead: the account is as it was
+ * before that. */
+static void
+read_inserted(MeterAccount *account, uint64 row)
+{
+	bool		isnull;
+
+	if (!account->has_ahead || meter_spi_get_text(row, 6).data)
+	{
+		account->is_new = true;
+		account->place = *(ItemPointer) DatumGetPointer(meter_spi_value(row, 4, &isnull));
+		return;
+	}
+	meter_account_read(account, row, 4);
+	account->moved = true;
+	account->row_value = account->value;
+	meter_decimal_sub(&account->value, &account->ahead, &account->value);
+}
+
+/*
+ * Make the rows that are missing and lock the others.  Where a row only adds up
+ * and what is coming is known, this is all that is ever done to it but for what it
+ * crosses: what is ahead is added here.  A new row whose base is not known yet is
+ * told from one that was there by its state, which has no bytes.
+ */
 static void
 insert_rows(const pg_uuid_t *organization, MeterAccount **accounts, int n)
 {
 	static MeterInsert insert = {
 		"meter.threshold_usage AS t",
 		" ON CONFLICT (organization_id, watch_no, account, window_start)"
-		" DO UPDATE SET window_end = excluded.window_end WHERE false"
-		" RETURNING t.watch_no, t.account, t.window_start, t.ctid",
-		1, 9,
+		" DO UPDATE SET value = t.value + excluded.value WHERE excluded.value IS NOT NULL"
+		" AND t.value IS NOT NULL AND t.state IS NULL AND t.window_end = excluded.window_end"
+		" RETURNING t.watch_no, t.account, t.window_start, " METER_ACCOUNT_COLUMNS,
+		1, 11,
 		{
 			{"organization_id", UUIDOID}, {"watch_no", INT4OID}, {"account", TEXTOID},
 			{"window_start", TIMESTAMPTZOID}, {"window_end", TIMESTAMPTZOID}, {"subject", TEXTOID},
-			{"currency", TEXTOID}, {"dimensions", TEXTOID}, {"subscription_id", UUIDOID}
+			{"currency", TEXTOID}, {"dimensions", TEXTOID}, {"subscription_id", UUIDOID},
+			{"value", NUMERICOID}, {"state", BYTEAOID}
 		}
 	};
 	Datum		organization_datum = UUIDPGetDatum(organization);
-	Datum	   *columns = palloc_extended(8 * n * sizeof(Datum), MCXT_ALLOC_HUGE);
-	bool	   *nulls = palloc_extended(8 * n * sizeof(bool), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	Datum		no_bytes = PointerGetDatum(cstring_to_text_with_len("", 0));
+	Datum	   *columns = palloc_extended(10 * n * sizeof(Datum), MCXT_ALLOC_HUGE);
+	bool	   *nulls = palloc_extended(10 * n * sizeof(bool), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	uint64		row = 0;
 
 	for (int i = 0; i < n; i++)
@@ -174,27 +215,20 @@ insert_rows(const pg_uuid_t *organization, MeterAccount **accounts, int n)
 		columns[6 * n + i] = meter_spi_text(account->dimensions, &nulls[6 * n + i]);
 		columns[7 * n + i] = UUIDPGetDatum(&account->subscription_id);
 		nulls[7 * n + i] = !account->by_subscription;
+		columns[8 * n + i] = account->has_ahead ?
+			NumericGetDatum(meter_decimal_to_numeric(&account->ahead)) : (Datum) 0;
+		nulls[8 * n + i] = !account->has_ahead;
+		columns[9 * n + i] = no_bytes;
+		nulls[9 * n + i] = !account->has_ahead || meter_account_begins_empty(account);
 	}
 	meter_spi_insert(&insert, &organization_datum, columns, nulls, n);
 
-	/* the rows that were made come in the order in which they were asked for */
+	/* the rows that were made or moved come in the order in which they were asked for */
 	for (int i = 0; i < n; i++)
 	{
-		MeterAccount *account = accounts[i];
-		bool		isnull;
-		MeterText	key;
-
-		account->is_new = false;
-		if (row == SPI_processed)
-			continue;
-		key = meter_spi_get_text(row, 2);
-		if (DatumGetInt32(meter_spi_value(row, 1, &isnull)) != account->watch->watch_no ||
-			DatumGetTimestampTz(meter_spi_value(row, 3, &isnull)) != account->window_start ||
-			key.len != account->key.len || memcmp(key.data, account->key.data, key.len) != 0)
-			continue;
-		account->is_new = true;
-		account->place = *(ItemPointer) DatumGetPointer(meter_spi_value(row, 4, &isnull));
-		row++;
+		accounts[i]->is_new = accounts[i]->moved = false;
+		if (row < SPI_processed && is_row_of(accounts[i], row))
+			read_inserted(accounts[i], row++);
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
@@ -218,7 +252,7 @@ read_rows(const pg_uuid_t *organization, MeterAccount **accounts, int n)
 
 	for (int i = 0; i < n; i++)
 	{
-		if (accounts[i]->is_new)
+		if (accounts[i]->is_new || accounts[i]->moved)
 			continue;
 		columns[nthere] = Int32GetDatum(accounts[i]->watch->watch_no);
 		columns[n + nthere] = meter_spi_text(accounts[i]->key, &isnull);
@@ -241,7 +275,7 @@ read_rows(const pg_uuid_t *organization, MeterAccount **accounts, int n)
 void
 meter_account_take(const pg_uuid_t *organization, MeterAccount **accounts, int n)
 {
-	if (n == 0 || (n == 1 && meter_account_look(organization, accounts[0], true)))
+	if (n == 0 || (n == 1 && !accounts[0]->has_ahead && meter_account_look(organization, accounts[0], true)))
 		return;
 	insert_rows(organization, accounts, n);
 	read_rows(organization, accounts, n);

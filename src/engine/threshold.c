@@ -88,11 +88,14 @@ meter_watching_find(const pg_uuid_t *organization, TimestampTz now, const MeterC
 	prepare(watching->accounts, changes, n);
 	for (int i = 0; i < n; i++)
 	{
+		const MeterChange *change = &changes[i];
 		MeterAccount **list;
+		int			found = change->meter->nwatches == 0 ? 0 :
+			meter_accounts_find(watching->accounts, change->meter, change->plan, change->series,
+								change->time, &list);
 
-		if (changes[i].meter->nwatches > 0)
-			(void) meter_accounts_find(watching->accounts, changes[i].meter, changes[i].plan,
-									   changes[i].series, changes[i].time, &list);
+		for (int a = 0; a < found; a++)
+			meter_account_expect(list[a], change->measure, change->weight);
 	}
 	MemoryContextSwitchTo(old);
 	return watching;
@@ -188,6 +191,17 @@ put_back(MeterAccount *account, const Before *before)
 		account->state = before->state;
 }
 
+/* Gather what an account's change crosses. */
+static void
+tell(MeterWatching *watching, MeterAccount *account, const Before *before, int order)
+{
+	const int	told = watching->breaches.n;
+
+	meter_breaches_add(&watching->breaches, account, before->has_value ? &before->value : NULL, order);
+	/* what is fired changes only where there is something to tell of */
+	account->changed |= watching->breaches.n > told;
+}
+
 static int
 blocking_first(const void *pa, const void *pb)
 {
@@ -201,9 +215,10 @@ blocking_first(const void *pa, const void *pb)
 static void
 note(MeterWatching *watching, MeterAccount *account, const Before *before, int order)
 {
-	account->changed = true;
+	/* a row that was moved as it was taken says so */
+	account->changed |= !account->moved;
 	if (!watching->quiet && !account->recompute && !meter_account_is_anchor(account))
-		meter_breaches_add(&watching->breaches, account, before->has_value ? &before->value : NULL, order);
+		tell(watching, account, before, order);
 }
 
 /* Have its later windows follow. */
@@ -263,7 +278,7 @@ meter_watching_change(MeterWatching *watching, const MeterChange *change, int or
 
 /* Compute accounts anew, and gather what that crosses, if asked for. */
 static void
-compute_anew(MeterWatching *watching, MeterAccount **accounts, int n, MeterBreaches *breaches, int order)
+compute_anew(MeterWatching *watching, MeterAccount **accounts, int n, int order)
 {
 	Before	   *before = palloc(Max(n, 1) * sizeof(Before));
 
@@ -273,14 +288,14 @@ compute_anew(MeterWatching *watching, MeterAccount **accounts, int n, MeterBreac
 	for (int i = 0; i < n; i++)
 	{
 		accounts[i]->recompute = false;
-		if (breaches)
-			meter_breaches_add(breaches, accounts[i], before[i].has_value ? &before[i].value : NULL, order);
+		if (!watching->quiet)
+			tell(watching, accounts[i], &before[i], order);
 	}
 }
 
 /* The same for those that could not follow a change. */
 static void
-recompute(MeterWatching *watching, MeterBreaches *breaches, int order)
+recompute(MeterWatching *watching, int order)
 {
 	MeterAccount **list;
 	int			n = meter_accounts_all(watching->accounts, &list);
@@ -292,7 +307,7 @@ recompute(MeterWatching *watching, MeterBreaches *breaches, int order)
 		if (list[i]->recompute)
 			wanted[m++] = list[i];
 	}
-	compute_anew(watching, wanted, m, breaches, order);
+	compute_anew(watching, wanted, m, order);
 }
 
 /* The same for later windows that have rows besides. */
@@ -304,7 +319,7 @@ recompute_later(MeterWatching *watching, int order)
 	MeterAccount **later;
 
 	n = meter_account_take_later(&watching->organization, list, n, &later);
-	compute_anew(watching, later, n, &watching->breaches, order);
+	compute_anew(watching, later, n, order);
 	meter_account_write(&watching->organization, later, n);
 }
 
@@ -319,8 +334,13 @@ written(MeterWatching *watching, MeterAccount ***list)
 	*list = palloc(Max(n, 1) * sizeof(MeterAccount *));
 	for (int i = 0; i < n; i++)
 	{
-		if (!meter_account_is_anchor(all[i]) && (all[i]->is_new || all[i]->changed))
-			(*list)[m++] = all[i];
+		MeterAccount *account = all[i];
+
+		if (meter_account_is_anchor(account))
+			continue;
+		if (account->is_new || account->changed ||
+			(account->moved && meter_decimal_cmp(&account->value, &account->row_value) != 0))
+			(*list)[m++] = account;
 	}
 	return m;
 }
@@ -332,7 +352,6 @@ meter_watching_end(MeterWatching *watching)
 {
 	MeterBreaches *breaches;
 	MemoryContext old;
-	const int	order = PG_INT32_MAX;
 	MeterAccount **list;
 	int			n;
 
@@ -340,8 +359,8 @@ meter_watching_end(MeterWatching *watching)
 		return;
 	breaches = &watching->breaches;
 	old = MemoryContextSwitchTo(watching->context);
-	recompute(watching, breaches, order);
-	recompute_later(watching, order);
+	recompute(watching, PG_INT32_MAX);
+	recompute_later(watching, PG_INT32_MAX);
 	n = written(watching, &list);
 	meter_account_write(&watching->organization, list, n);
 	if (breaches->n > 0)
@@ -373,11 +392,12 @@ meter_watching_apply(MeterWatching *watching, const MeterChange *changes, int n)
 		if (changes[i].meter->nwatches > 0)
 			(void) meter_watching_change(watching, &changes[i], 0, NULL);
 	}
-	recompute(watching, NULL, 0);
+	recompute(watching, 0);
+	watching->quiet = false;
 	for (int i = 0; i < naccounts; i++)
 	{
-		if (list[i]->changed)
-			meter_breaches_add(&watching->breaches, list[i], before[i].has_value ? &before[i].value : NULL, 0);
+		if (!meter_account_is_anchor(list[i]))
+			tell(watching, list[i], &before[i], 0);
 	}
 	MemoryContextSwitchTo(old);
 	meter_watching_end(watching);

@@ -56,8 +56,10 @@ meter_breaches_add(MeterBreaches *breaches, MeterAccount *account, const MeterDe
 			continue;
 		mover.breach = (MeterBreach) {
 			.order = order, .account = account, .threshold = threshold,
-			.has_observed = account->has_value, .observed = account->value
+			.has_observed = account->has_value
 		};
+		/* how many zeros end it depends on what else was in the batch */
+		meter_decimal_trim(&account->value, &mover.breach.observed);
 		if (meter_levels_move(&threshold->levels, &account->fired[i], from, to, add_breach, &mover))
 		{
 			mover.breach.resolved = true;

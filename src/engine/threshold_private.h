@@ -47,6 +47,10 @@ typedef struct MeterAccount
 	TimestampTz reserved_until; /* when the first hold ends, or before; DT_NOEND
 								 * without any */
 	MeterDecimal freed;			/* what the change had reserved for itself */
+	bool		has_ahead;
+	MeterDecimal ahead;			/* what the changes to come add, where it is known */
+	bool		moved;			/* the row has it already: ... */
+	MeterDecimal row_value;		/* ... it says this */
 	bool		changed;
 	bool		recompute;		/* it does not say what it should any more */
 } MeterAccount;
@@ -90,7 +94,8 @@ meter_account_value(const MeterAccount *account)
 /* ---- store_threshold.c: the rows ---- */
 
 /* Take the rows of the accounts, which must be sorted (meter_account_sort) and
- * distinct: those that are missing are made, all are locked and read. */
+ * distinct: those that are missing are made, all are locked and read.  To those
+ * that only add up, what is ahead of them is added on the way. */
 extern void meter_account_sort(MeterAccount **accounts, int n);
 extern void meter_account_take(const pg_uuid_t *organization, MeterAccount **accounts, int n);
 
@@ -235,6 +240,9 @@ extern void meter_account_clear(MeterAccount *account);
  * cannot take it back. */
 extern bool meter_account_add(MeterAccount *account, const MeterMeasure *measure, TimestampTz time,
 							  int64 seq, int weight);
+
+/* A sample is going to be added, most likely; before the row is taken. */
+extern void meter_account_expect(MeterAccount *account, const MeterMeasure *measure, int weight);
 
 /* Read the value out of the account's state, where it has one. */
 extern void meter_account_read_value(MeterAccount *account);

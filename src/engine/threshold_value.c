@@ -53,27 +53,43 @@ meter_account_read_value(MeterAccount *account)
 		meter_error_throw(&err, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "watched usage");
 }
 
+/* What a sample adds to an account that only adds up. */
+static void
+add_sample(const MeterAccount *account, MeterDecimal *value, const MeterMeasure *measure, int weight)
+{
+	MeterDecimal added = measure->value;
+
+	if (account->plan->profiles[0].function == METER_FUNCTION_COUNT)
+		meter_decimal_from_int64(1, &added);
+	if (weight > 0)
+		meter_decimal_add(value, &added, value);
+	else
+		meter_decimal_sub(value, &added, value);
+}
+
+/* A sample is going to be added; see threshold_private.h.  What goes on into later
+ * windows changes these too, and is left to be taken as it is. */
+void
+meter_account_expect(MeterAccount *account, const MeterMeasure *measure, int weight)
+{
+	if (!meter_account_additive(account) || meter_account_persists(account))
+		return;
+	if (!account->has_ahead)
+		account->ahead = meter_decimal_zero;
+	account->has_ahead = true;
+	add_sample(account, &account->ahead, measure, weight);
+}
+
 /* Add a sample; see threshold_private.h. */
 bool
 meter_account_add(MeterAccount *account, const MeterMeasure *measure, TimestampTz time, int64 seq, int weight)
 {
 	const MeterProfile *profile = &account->plan->profiles[0];
 	MeterSample sample;
-	MeterDecimal one;
 
 	if (meter_account_additive(account))
 	{
-		const MeterDecimal *value = &measure->value;
-
-		if (profile->function == METER_FUNCTION_COUNT)
-		{
-			meter_decimal_from_int64(1, &one);
-			value = &one;
-		}
-		if (weight > 0)
-			meter_decimal_add(&account->value, value, &account->value);
-		else
-			meter_decimal_sub(&account->value, value, &account->value);
+		add_sample(account, &account->value, measure, weight);
 		account->has_value = true;
 		return true;
 	}
