@@ -282,6 +282,34 @@ BEGIN READ ONLY;
 SELECT meter.settle('00000000-0000-0000-0000-00000000dead', 1);
 ROLLBACK;
 
+--
+-- Refused again and again: what is refused early is what would be refused late
+--
+DO $$ BEGIN
+	PERFORM pg_temp.meter('again', '{"function": "sum", "value_field": "n"}');
+	PERFORM pg_temp.quota('ten', 'again', 10);
+	PERFORM pg_temp.meter('beside', '{"metric_key": "again", "function": "count"}');
+END $$;
+SELECT pg_temp.report('ada', 9, 'a1', 'again') AS filled, pg_temp.report('ada', 2, 'a2', 'again') AS refused, pg_temp.report('ada', 3, 'a2', 'again') AS again;
+SELECT pg_temp.report('ada', 9, 'a1', 'again') AS duplicate, pg_temp.report('ada', 8, 'a1', 'again') AS conflict, pg_temp.report('ada', 1, 'a2', 'again') AS fits, pg_temp.report('ada', 1, 'a3', 'again') AS refused;
+-- another meter counts what is refused here
+SELECT ordinal, status, code FROM meter.ingest(:org, '[{"source": "s", "id": "1", "type": "again", "subject": "ada", "data": {"n": 1}}, {"source": "s", "id": "1", "type": "again", "subject": "ada", "data": {"n": 1}},
+	{"source": "s", "id": "2", "type": "again", "subject": "ada", "data": {"n": 0}}, {"source": "s", "id": "3", "type": "again", "subject": "bob", "data": {"n": 10}}, {"source": "s", "id": "4", "type": "again", "subject": "bob", "data": {"n": 1}},
+	{"source": "s", "id": "5", "type": "again", "meter": "again", "subject": "ada", "data": {"n": 1}}, {"source": "s", "id": "5", "type": "again", "meter": "again", "subject": "ada", "data": {"n": 0}},
+	{"source": "s", "id": "6", "type": "again", "meter": "again", "subject": "ada", "time": "2025-06-01T00:00:00Z", "data": {"n": 10}}]');
+SELECT r.code, m.key, count(*) FROM meter.rejected_events AS r JOIN meter.meters AS m ON m.organization_id = r.organization_id AND m.id = r.meter_id WHERE r.organization_id = :org AND m.metric_key = 'again' GROUP BY r.code, m.key;
+-- there is room again: by what is taken back, what has expired, a higher limit, or in a transaction that is rolled back
+DO $$ BEGIN PERFORM meter.void_event('00000000-0000-0000-0000-00000000d503', 'again', 'a2', 'wrong'); END $$;
+SELECT pg_temp.report('ada', 1, 'a4', 'again') AS voided, pg_temp.report('ada', 1, 'a5', 'again') AS refused;
+SELECT pg_temp.reserve('a', 'cy', 10, meter => 'again') AS held, pg_temp.report('cy', 1, 'a6', 'again') AS refused, pg_temp.pass(), pg_temp.report('cy', 1, 'a6', 'again') AS expired;
+UPDATE meter.threshold SET threshold_values = '{11}' WHERE organization_id = :org AND name = 'ten' AND meter_id = (SELECT id FROM meter.meters WHERE organization_id = :org AND key = 'again');
+SELECT pg_temp.report('ada', 1, 'a7', 'again') AS raised, pg_temp.report('ada', 1, 'a8', 'again') AS refused;
+BEGIN;
+SELECT pg_temp.report('dan', 11, 'a9', 'again') AS filled, pg_temp.report('dan', 1, 'a10', 'again') AS refused, pg_temp.report('dan', 1, 'a10', 'again') AS again;
+ROLLBACK;
+SELECT pg_temp.report('dan', 11, 'a10', 'again') AS accepted;
+SELECT subject, value, event_count FROM meter.usage(:org, 'again', '-infinity', 'infinity', group_by => '{subject}') ORDER BY subject;
+
 -- What rows say is what reservations hold.
 SELECT count(*) AS wrong FROM meter.threshold_usage AS u WHERE u.organization_id = :org AND u.reserved <>
 	(SELECT coalesce(sum(h.quantity), 0) FROM meter.reservation_hold AS h WHERE h.organization_id = u.organization_id AND h.watch_no = u.watch_no AND h.account = u.account AND h.window_start = u.window_start);
