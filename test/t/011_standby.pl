@@ -52,6 +52,14 @@ $primary->safe_psql('postgres', qq{SELECT meter.update_meter('$org', 'm', '{"fun
 $primary->wait_for_catchup($standby, 'replay', $primary->lsn('write'));
 is($session->query("SELECT array_agg(version || ' ' || coalesce(value::text, 'none') ORDER BY version) FROM meter.usage('$org', 'm', '-infinity', 'infinity')"),
 	'{"1 720600","2 none"}', 'and a version published since');
+
+# what is left of a quota: as a row of thresholds says, and where there is none
+$primary->safe_psql('postgres', qq{SELECT meter.create_threshold('$org', '{"name": "each", "meter": "calls", "threshold_value": 15, "action_kind": "block"}')});
+$primary->safe_psql('postgres', qq{SELECT meter.reserve('$org', 'calls', 's1', 2, '1 hour')});
+ingest(1201, 1220);
+is($session->query(qq{SELECT string_agg(concat_ws(' ', a ->> 'allowed', a ->> 'used', a ->> 'remaining'), ', ')
+	FROM (VALUES ('s1', '2026-01-01 20:00Z'), ('s1', now()), ('nobody', now())) AS v (subject, "at"), LATERAL meter.check_quota('$org', 'calls', subject, 4, "at" => v."at"::timestamptz) AS a}),
+	'false 12 3, true 0 13, true 0 15', 'what is left of a quota');
 $session->quit;
 
 my ($status, $out, $err) = $standby->psql('postgres', "SELECT meter.ingest('$org', '{}')");
