@@ -9,7 +9,7 @@ use Quota::World;
 
 sub new {
 	my ($class, %args) = @_;
-	return bless { next => 0, refused => 0, %args }, $class;
+	return bless { next => 0, refused => 0, mine => [], %args }, $class;
 }
 
 sub subject { return $_[0]{rng}->pick(@Quota::World::SUBJECTS) }
@@ -37,8 +37,9 @@ sub turn {
 	my ($self, $type, $round) = @_;
 	my ($dbh, $rng) = @$self{qw(dbh rng)};
 	$dbh->begin_work;
-	my $how = $rng->pick(qw(report report report ingest ingest copy));
-	my $ok = eval { $self->$how($type, $round); 1 };
+	my $how = $rng->pick(qw(report report report ingest ingest copy), $type eq 'q' && @{ $self->{mine} } ? 'void' : ());
+	my $reported = eval { $self->$how($type, $round) };
+	my $ok = !$@;
 	if (!$ok) {
 		my ($error, $state) = ($@, $dbh->state);
 		$dbh->rollback;
@@ -47,14 +48,25 @@ sub turn {
 		return;
 	}
 	sleep $rng->pick(0, 0, 0, 0.002);
-	$rng->chance(15) ? $dbh->rollback : $dbh->commit;
+	return $dbh->rollback if $rng->chance(15);
+	$dbh->commit;
+	push @{ $self->{mine} }, $reported if $how eq 'report' && defined $reported;
+	shift @{ $self->{mine} } if $how eq 'void';
 	return;
 }
 
+# The key of what was reported, where nobody else has it.
 sub report {
 	my ($self, $type, $round) = @_;
 	my $event = $self->event($type, $round);
 	$self->{dbh}->do('SELECT meter.report_usage($1, $2, $3)', undef, $self->{world}{organization}, @$event{qw(report id)});
+	return $event->{id} =~ /shared/ ? undef : $event->{id};
+}
+
+# Take back the first that was reported.
+sub void {
+	my ($self) = @_;
+	$self->{dbh}->do('SELECT meter.void_event($1, $2, $3, $4)', undef, $self->{world}{organization}, 'q', $self->{mine}[0], 'by mistake');
 	return;
 }
 

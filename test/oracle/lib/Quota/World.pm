@@ -117,18 +117,35 @@ sub levels {
 	return @levels;
 }
 
-# Missed or doubled breaches of a round.
+# A threshold that is made while others use: what had been used before it, by
+# subject, which nobody changes until it is there.
+sub make_late {
+	my ($self, $dbh, $round) = @_;
+	$dbh->begin_work;
+	$self->threshold($dbh, qq("name":"late $round","meter":"n_sum","threshold_value":5,"recurring_step":5));
+	my $used = $self->usage($dbh, 'n_sum', $round, 'subject');
+	$dbh->commit;
+	return $used;
+}
+
+# Missed or doubled breaches of a round.  late: what make_late gave.
 sub wrong_breaches {
-	my ($self, $dbh, $round, $since) = @_;
+	my ($self, $dbh, $round, $since, $late) = @_;
 	my $found = $self->breaches($dbh, $since);
 	my @wrong;
-	for my $t (@WATCHED, { name => 'own', meter => 'q_sum', levels => [ 100, 200, $PER_SUBJECT ], group => ['subject'] },
-		{ name => 'many', meter => 'q_count', levels => [$EVENTS], group => ['subject'] }) {
+	my @watched = (@WATCHED, $late ? { name => "late $round", meter => 'n_sum', levels => [5], step => 5, group => ['subject'], before => $late } : (),
+		{ name => 'own', meter => 'q_sum', levels => [ 100, 200, $PER_SUBJECT ], group => ['subject'], returns => 1 },
+		{ name => 'many', meter => 'q_count', levels => [$EVENTS], group => ['subject'], returns => 1 });
+	for my $t (@watched) {
 		my $used = $self->usage($dbh, $t->{meter}, $round, @{ $t->{group} });
 		for my $account (sort keys %$used) {
 			next if !defined $used->{$account};
 			my $written = delete $found->{"$t->{name} $account"} // [];
-			my ($expected, $got) = (join(' ', levels($t, $used->{$account})), join(' ', map { $_->[0] } @$written));
+			my $before = $t->{before} ? $t->{before}{$account} // 0 : undef;
+			my ($expected, $got) = (join(' ', grep { !defined $before || $_ > $before } levels($t, $used->{$account})), join(' ', map { $_->[0] } @$written));
+
+			# what was taken back had crossed more than is left
+			$got = substr $got, 0, length $expected if $t->{returns} && $got eq join ' ', @{ $t->{levels} }[ 0 .. $#$written ];
 			push @wrong, "$t->{name} of $account, at $used->{$account}: expected $expected, written $got" if $expected ne $got;
 			push @wrong, map { "$t->{name} of $account: $_->[0] at $_->[1]" } grep { $t->{falls} ? $_->[1] > $_->[0] : $_->[1] < $_->[0] } @$written;
 		}
