@@ -60,10 +60,13 @@ sub step_threshold {
 	# as from nothing, in the window of now of each account that has usage there
 	my %done;
 	for my $fact (grep { $_->{meter} eq $t->{meter} } @{ $s->{facts} }) {
-		for my $account ($self->accounts($t, $fact)) {
+		# a level goes on from whenever it was
+		my $at = $s->{meters}{ $t->{meter} }{function} eq 'weighted_sum' && $fact->{time} < $self->{now} ? { %$fact, time => $self->{now} } : $fact;
+		for my $account ($self->accounts($t, $at)) {
 			my ($from, $to) = @$account{qw(window_start window_end)};
 			$self->{deadline} = $to if $from <= $self->{now} && $to > $self->{now} && (!defined $self->{deadline} || $to < $self->{deadline});
 			next if $from > $self->{now} || $to <= $self->{now} || $done{ $account->{key} }++;
+			$s->{rows}{ watch($t) }{ $account->{key} } = $account;
 			$self->move($t, $account, undef, $self->value($t, $account), 'created');
 		}
 	}
@@ -184,10 +187,19 @@ sub move {
 	%$fired = () if $resolved;
 	for my $value ($resolved ? $clear : @levels) {
 		push @{ $self->{breaches} }, { %$account{qw(subject currency dimensions window_start window_end id product)}, threshold => $t->{name}, number => $t->{number},
-			subscription => $account->{subscription} && $account->{subscription}{id}, group => $self->{step} . ($event eq 'counted anew' ? '' : "/$event/$t->{number}"),
+			subscription => $account->{subscription} && $account->{subscription}{id}, group => $self->group($t, $event),
 			type => $resolved ? 'threshold.resolved' : $t->{action_event_type} // 'threshold.breached', threshold_value => $value, observed_value => $to };
 	}
 	return;
+}
+
+# Breaches of a group may have their accounts in any order: those of an event and a
+# threshold; of an event where windows behind follow it; of a meter counted anew.
+sub group {
+	my ($self, $t, $event) = @_;
+	return $self->{step} if $event eq 'counted anew';
+	my $follow = grep { $_->{function} eq 'weighted_sum' } values %{ $self->{state}{meters} };
+	return join '/', $self->{step}, $event, $follow ? () : $t->{number};
 }
 
 # Has a value come back to the clear value?

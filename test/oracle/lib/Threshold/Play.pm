@@ -278,7 +278,7 @@ sub compare_rows {
 	}
 	my $rows = $self->{dbh}->selectall_arrayref(q{
 		SELECT t.name, u.subject, u.currency, u.dimensions::jsonb, u.subscription_id, extract(epoch FROM u.window_start)::bigint, u.value
-		FROM meter.threshold_usage AS u JOIN meter.threshold AS t USING (organization_id, watch_no) WHERE u.organization_id = $1}, undef, $self->{organization});
+		FROM meter.threshold_usage AS u JOIN meter.threshold AS t USING (organization_id, watch_no) WHERE u.organization_id = $1 AND isfinite(u.window_start)}, undef, $self->{organization});
 	my @wrong;
 	for my $row (@$rows) {
 		my $value = pop @$row;
