@@ -238,9 +238,9 @@ sub make_event {
 	my @sent = grep { !defined $_->{meter} } @{ $self->{sent} };
 	my $old = @sent ? $rng->pick(@sent) : undef;
 	return $old if $old && $rng->chance(7);
-	# Of a key that comes twice in a batch with different payloads, where a quota
-	# refuses the first and the meter has keys of its own, the second stays a conflict.
-	my $event = $old && $rng->chance(4) && !($self->{blocks} && grep { $_->{keyed} } values %{ $self->{meters} }) ? { %$old, data => $self->make_data }
+	# Where a meter has keys of its own, an id that comes twice in a batch with different
+	# payloads stays a conflict even if the first of them came to nothing.
+	my $event = $old && $rng->chance(4) && !(grep { $_->{keyed} } values %{ $self->{meters} }) ? { %$old, data => $self->make_data }
 	  : { id => 'e' . $self->{next_id}++, source => 's', subject => $rng->pick(@{ $self->{subjects} }), time => $self->make_time, data => $self->make_data };
 	return $self->written($event);
 }

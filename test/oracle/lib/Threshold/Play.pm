@@ -266,18 +266,19 @@ sub compare_breaches {
 	return @wrong ? { what => 'breaches', detail => join "\n", few(@wrong) } : undef;
 }
 
-# What thresholds know of each account against what the model computes for it.
+# What thresholds know of each account against what the model computes for it.  A
+# row whose window has become another one is computed anew when it is next met.
 sub compare_rows {
 	my ($self, $history, $model) = @_;
 	my %expected;
 	for my $t (@{ $model->{state}{thresholds} }) {
 		for my $fact (grep { $_->{meter} eq $t->{meter} } @{ $model->{state}{facts} }) {
-			$expected{ row($t->{name}, @$_{qw(subject currency dimensions)}, $_->{subscription} && $_->{subscription}{id}, $_->{window_start}) } //= $model->value($t, $_)
+			$expected{ row($t->{name}, @$_{qw(subject currency dimensions)}, $_->{subscription} && $_->{subscription}{id}, @$_{qw(window_start window_end)}) } //= $model->value($t, $_)
 			  for $model->accounts($t, $fact);
 		}
 	}
 	my $rows = $self->{dbh}->selectall_arrayref(q{
-		SELECT t.name, u.subject, u.currency, u.dimensions::jsonb, u.subscription_id, extract(epoch FROM u.window_start)::bigint, u.value
+		SELECT t.name, u.subject, u.currency, u.dimensions::jsonb, u.subscription_id, extract(epoch FROM u.window_start)::bigint, extract(epoch FROM u.window_end)::bigint, u.value
 		FROM meter.threshold_usage AS u JOIN meter.threshold AS t USING (organization_id, watch_no) WHERE u.organization_id = $1 AND isfinite(u.window_start)}, undef, $self->{organization});
 	my @wrong;
 	for my $row (@$rows) {
