@@ -13,8 +13,8 @@ use Threshold::Value;
 # bounds: what window of a definition (JSON) holds a time, as two times.
 sub new {
 	my ($class, %args) = @_;
-	return bless { state => { meters => $args{meters}, facts => [], sent => {}, stored => [], rows => {}, seq => 0, owner => {}, customers => {}, subscriptions => [],
-			products => {}, thresholds => [], number => 0 },
+	return bless { state => { meters => $args{meters}, facts => [], sent => {}, stored => [], rows => {}, seq => 0, customers => {}, subscriptions => [],
+			thresholds => [], number => 0 },
 		bounds => $args{bounds}, now => $args{now}, breaches => [], statuses => [], step => 0, deadline => undef }, $class;
 }
 
@@ -38,7 +38,6 @@ sub step_customer {
 	my $s = $self->{state};
 	my $def = $step->{def};
 	$s->{customers}{$_} = $def->{id} for grep { defined } $def->{id}, $def->{code}, @{ $def->{aliases} // [] };
-	$s->{owner} = $s->{customers};
 	return;
 }
 
@@ -96,7 +95,7 @@ sub accounts {
 	my ($self, $t, $fact) = @_;
 	my $s = $self->{state};
 	my $scope = $t->{scope} // { kind => 'subject' };
-	my $owner = $s->{owner}{ $fact->{subject} };
+	my $owner = $s->{customers}{ $fact->{subject} };
 	my @found;
 	if ($scope->{kind} eq 'subject') {
 		@found = { subject => $fact->{subject} };
@@ -137,28 +136,29 @@ sub window {
 	my $window = $t->{window} // $s->{meters}{ $t->{meter} }{window};
 	return $self->{bounds}->($window, $fact->{time}) if $window->{size} ne 'billing_period';
 
-	# the period of the subscription; or of the one that covers the time, cut at its ends
+	# the period of the subscription; or of the first that covers the time, in what is its
 	my ($since, $until);
-	my $whole = $sub;
 	if (!$sub && !($t->{scope} && $t->{scope}{kind} eq 'meter')) {
-		my $owner = $s->{owner}{ $fact->{subject} };
-		for my $other (grep { defined $owner && $s->{customers}{ $_->{customer} } eq $owner } @{ $s->{subscriptions} }) {
+		my $owner = $s->{customers}{ $fact->{subject} };
+		for my $other (sort { $a->{started_at} <=> $b->{started_at} } grep { defined $owner && $s->{customers}{ $_->{customer} } eq $owner } @{ $s->{subscriptions} }) {
 			my ($from, $to) = @$other{qw(started_at ended_at)};
-			if    ($from > $fact->{time}) { $until = min($until // $from, $from) }
-			elsif (defined $to && $to <= $fact->{time}) { $since = max($since // $to, $to) }
-			else  { $sub = $other }
+			if    ($from > $fact->{time}) { $until = min($until // $from, $from) if !$sub }
+			elsif (defined $to && $to <= $fact->{time}) { $since = max($since // $to, $to) if !$sub }
+			elsif (!$sub) {
+				$sub = $other;
+				($since, $until) = (max($since // $from, $from), $to);
+			}
 		}
 	}
 	my $period = $sub ? { %{ $sub->{period} }, time_zone => $sub->{time_zone}, anchor => $sub->{anchor} // $sub->{started_at} }
 	  : { size => 'month', time_zone => $window->{time_zone} };
-	($since, $until) = @$sub{qw(started_at ended_at)} if $sub && !$whole;
 	my ($from, $to) = $self->{bounds}->($period, $fact->{time});
 	return (max($from, $since // $from), min($to, $until // $to));
 }
 
 # An account's value, from all facts of its meter.
 sub value {
-	my ($self, $t, $account, $without) = @_;
+	my ($self, $t, $account) = @_;
 	my $s = $self->{state};
 	my @facts = grep { $self->belongs($t, $account, $_) } @{ $s->{facts} };
 	return Threshold::Value::of($s->{meters}{ $t->{meter} }, \@facts, $account->{from}, $account->{to});
@@ -171,7 +171,7 @@ sub belongs {
 	my $kind = $t->{scope} ? $t->{scope}{kind} : 'subject';
 	return 1 if $kind eq 'meter';
 	return $fact->{subject} eq $account->{subject} if $kind eq 'subject';
-	return ($self->{state}{owner}{ $fact->{subject} } // $fact->{subject}) eq $account->{subject};
+	return ($self->{state}{customers}{ $fact->{subject} } // $fact->{subject}) eq $account->{subject};
 }
 
 # --------------------------------------------------------------------- levels
@@ -336,7 +336,14 @@ sub change {
 sub later {
 	my ($self, $t, @facts) = @_;
 	my @rows = values %{ $self->{state}{rows}{ watch($t) } // {} };
-	return grep { my $row = $_; grep { $_->{time} < $row->{to} && $self->belongs($t, $row, $_) } @facts } @rows;
+	return grep { my $row = $_; $self->is_current($t, $row) && grep { $_->{time} < $row->{from} && $self->belongs($t, $row, $_) } @facts } @rows;
+}
+
+# Is the row's window still one?  Subscriptions move billing periods.
+sub is_current {
+	my ($self, $t, $row) = @_;
+	my ($from, $to) = $self->window($t, { subject => $row->{subject} // '', time => $row->{from} }, $row->{subscription});
+	return $from == $row->{window_start} && $to == $row->{window_end};
 }
 
 # Thresholds that share this share rows.
@@ -358,7 +365,7 @@ sub step_version {
 		my $fact = $self->measure($s->{meters}{ $step->{meter} }, $stored->{event}, $stored->{data});
 		push @{ $s->{facts} }, { %$fact, seq => $stored->{seq} } if ref $fact;
 	}
-	$self->move(@$_, $self->value(@$_[ 0, 1 ]), 'counted anew') for grep { $_->[1]{window_end} > $step->{since} } @rows;
+	$self->move(@$_, $self->value(@$_[ 0, 1 ]), 'counted anew') for grep { $_->[1]{window_end} > $step->{since} && $self->is_current(@$_[ 0, 1 ]) } @rows;
 	return;
 }
 
