@@ -48,7 +48,8 @@ finish_call(const CallClient *client, PGresult *result)
 	PQclear(result);
 }
 
-/* Make one report, with a key that was never used, and wait for its commit. */
+/* Make one report, of more than nothing, with a key that was never used, and wait
+ * for its commit. */
 static void
 make_call(CallClient *client)
 {
@@ -60,7 +61,7 @@ make_call(CallClient *client)
 
 	snprintf(report, sizeof(report),
 			 "{\"value\":%ld.%03ld,\"customerId\":\"customer-%05ld\",\"meterName\":\"%s\",\"metadata\":{\"model\":\"small\"}}",
-			 nrand48(client->random) % 1000, nrand48(client->random) % 1000,
+			 nrand48(client->random) % 999 + 1, nrand48(client->random) % 1000,
 			 nrand48(client->random) % plan->subjects, plan->meter);
 	snprintf(key, sizeof(key), "%08lx-%08lx-%08lx-%08lx",
 			 nrand48(client->random), nrand48(client->random),

@@ -65,13 +65,13 @@ measure_shape() {
 		case $name in
 		plain) label="none" ;;
 		shared) label="three of one window" ;;
-		own) label="three: of an hour, a day, a month" ;;
+		own) label="three of an hour, a day and a month" ;;
 		esac
 		field "$name" 0 <<<"$figures" | awk -F'\t' -v OFS='\t' -v label="$shape: $label" -v plain="$plain" \
 			'{ printf "%s\t%.1f\t%.0f\t%.1f\t%.1f\t%s\t%s\t%.2f\n", label, $3, 1e6 / $3, $5, $6, $7, $8, plain / $3 }' >>"$out/thresholds.tsv"
 		[ $name = plain ] && continue
 		mean=$(field "$name" 3 <<<"$figures")
-		target "ingest, $shape, with ${label/three:/three thresholds:}, against none" "$(round "$mean") µs" "$(round "$plain") µs" "$(ratio "$plain" "$mean")" "$3"
+		target "ingest, $shape, with ${label/three/three thresholds}, against none" "$(round "$mean") µs" "$(round "$plain") µs" "$(ratio "$plain" "$mean")" "$3"
 	done
 }
 
