@@ -388,9 +388,10 @@ process_single(MeterIngest *ingest)
 	meter_batch_roll_up(batch);
 	if (!meter_spi_chain_end())
 		return false;
+	/* first what takes long now and then, without rows that others wait for */
+	meter_rollup_tidy(&batch->organization, (int32) meter_hour_of(event->time));
 	meter_batch_watch(batch, watching, true);
 	meter_watching_end(watching);
-	meter_rollup_tidy(&batch->organization, (int32) meter_hour_of(event->time));
 	return true;
 }
 
