@@ -23,6 +23,7 @@ PG_CFLAGS   = -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-c
 # The install script is these modules, in this order.
 SQL_MODULES = \
 	sql/schema/setup.sql \
+	sql/schema/tenancy.sql \
 	sql/functions/decimal.sql \
 	sql/functions/state.sql \
 	sql/functions/aggregates.sql \
@@ -62,6 +63,17 @@ SQL_MODULES = \
 	sql/functions/retention.sql \
 	sql/functions/sweep.sql \
 	sql/functions/jobs.sql \
+	sql/functions/roles.sql \
+	sql/functions/http.sql \
+	sql/api/setup.sql \
+	sql/api/views.sql \
+	sql/api/writable.sql \
+	sql/api/rpc.sql \
+	sql/api/meters.sql \
+	sql/api/devices.sql \
+	sql/api/reporting.sql \
+	sql/api/organization_meters.sql \
+	sql/api/profiled_meters.sql \
 	sql/schema/grants.sql
 
 # setup makes the extension, the others stand alone behind it.

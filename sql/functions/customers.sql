@@ -84,6 +84,7 @@ CREATE FUNCTION meter.require_organization(organization_id uuid) RETURNS void
 AS $function$
 #variable_conflict use_column
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	IF NOT EXISTS (SELECT FROM meter.organization AS o
 			WHERE o.organization_id = require_organization.organization_id) THEN
 		RAISE EXCEPTION 'organization % does not exist', coalesce(require_organization.organization_id::text, 'null')
@@ -91,7 +92,7 @@ BEGIN
 	END IF;
 END
 $function$;
-COMMENT ON FUNCTION meter.require_organization(uuid) IS 'Errors: 42704 no such organization. Source: internal.';
+COMMENT ON FUNCTION meter.require_organization(uuid) IS 'Errors: 42501 not the caller''s, 42704 no such organization. Source: internal.';
 
 CREATE FUNCTION meter.find_customer(organization_id uuid, customer text) RETURNS meter.customer
 	LANGUAGE plpgsql STABLE
@@ -101,6 +102,7 @@ AS $function$
 DECLARE
 	result meter.customer;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	SELECT c.* INTO result FROM meter.customer_subject AS s
 		JOIN meter.customer AS c ON c.organization_id = s.organization_id AND c.id = s.customer_id
 		WHERE s.organization_id = find_customer.organization_id AND s.subject = find_customer.customer;
@@ -111,7 +113,7 @@ BEGIN
 	RETURN result;
 END
 $function$;
-COMMENT ON FUNCTION meter.find_customer(uuid, text) IS 'The customer of that id, code or alias. Errors: 42704 no such customer. Source: internal.';
+COMMENT ON FUNCTION meter.find_customer(uuid, text) IS 'The customer of that id, code or alias. Errors: 42501, 42704 no such customer. Source: internal.';
 
 CREATE FUNCTION meter.customer_document(organization_id uuid, customer_id text) RETURNS jsonb
 	LANGUAGE sql STABLE

@@ -100,6 +100,7 @@ AS $function$
 DECLARE
 	head meter.meter;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	SELECT m.* INTO head FROM meter.meter AS m
 		WHERE m.organization_id = find_meter.organization_id
 			AND (m.key = find_meter.meter OR m.id::text = lower(find_meter.meter))

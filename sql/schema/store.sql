@@ -441,6 +441,8 @@ BEGIN
 	PERFORM meter.create_outbox();
 	PERFORM meter.create_thresholds();
 	PERFORM meter.create_readings();
+	PERFORM meter.protect_tables();
+	PERFORM meter.grant_privileges();
 END
 $function$;
 COMMENT ON FUNCTION meter.create_store(jsonb) IS 'Makes the tables that hold events, keys, series, rollups, rejected events, domain events, what thresholds watch and readings of devices. Idempotent and safe in parallel. options: object; distributed (boolean, default false). Errors: 22023 unknown option, 0A000 distributed. Source: standard.';

@@ -13,6 +13,8 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
+#include "definitions/tenant.h"
+
 /* objsubid of each lock */
 #define DEFINITIONS 0
 #define ROLLUPS 1
@@ -165,6 +167,7 @@ PG_FUNCTION_INFO_V1(meter_lock_definitions);
 Datum
 meter_lock_definitions(PG_FUNCTION_ARGS)
 {
+	meter_tenant_require(PG_GETARG_UUID_P(0));
 	meter_lock_definitions_exclusive(PG_GETARG_UUID_P(0));
 	PG_RETURN_VOID();
 }

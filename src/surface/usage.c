@@ -12,6 +12,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "definitions/tenant.h"
 #include "engine/spi.h"
 #include "values/timestamp.h"
 
@@ -223,6 +224,7 @@ meter_request_read(FunctionCallInfo fcinfo, MeterUsageRequest *request, MeterTex
 					 errmsg("%s must not be null", required[i])));
 	}
 	request->organization = *PG_GETARG_UUID_P(ARG_ORGANIZATION);
+	meter_tenant_require(&request->organization);
 	request->from = PG_GETARG_TIMESTAMPTZ(ARG_FROM);
 	request->to = PG_GETARG_TIMESTAMPTZ(ARG_TO);
 	if (request->from > request->to)

@@ -1,0 +1,237 @@
+-- HTTP: what the functions of meter_api share.  A request's line, headers and
+-- claims are settings of its transaction, which PostgREST makes; the gateway
+-- passes the request line on as it came, in the header X-Original-URI.
+
+CREATE FUNCTION meter.http_header(name text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT NULLIF(pg_catalog.current_setting('request.headers', true), '')::jsonb ->> pg_catalog.lower(name);
+END;
+COMMENT ON FUNCTION meter.http_header(text) IS 'A header of the request, null where it has none of that name. Source: internal.';
+
+CREATE FUNCTION meter.http_decode(encoded text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT COALESCE(pg_catalog.convert_from(pg_catalog.string_agg(
+		CASE WHEN part[1] LIKE '\%__' THEN pg_catalog.decode(pg_catalog.substr(part[1], 2), 'hex')
+			ELSE pg_catalog.convert_to(part[1], 'UTF8') END, ''::bytea ORDER BY place), 'UTF8'), '')
+	FROM pg_catalog.regexp_matches(encoded, '%[0-9A-Fa-f]{2}|[^%]+|%', 'g') WITH ORDINALITY AS p (part, place);
+END;
+COMMENT ON FUNCTION meter.http_decode(text) IS 'Text as it was before it was percent-encoded. Errors: 22021 no UTF-8. Source: internal.';
+
+CREATE FUNCTION meter.http_path() RETURNS text[]
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT pg_catalog.array_agg(meter.http_decode(s.segment) ORDER BY s.place)
+	FROM pg_catalog.string_to_table(pg_catalog.ltrim(pg_catalog.split_part(meter.http_header('X-Original-URI'), '?', 1), '/'), '/')
+		WITH ORDINALITY AS s (segment, place);
+END;
+COMMENT ON FUNCTION meter.http_path() IS 'The segments of the path that was asked for, decoded: {meters,7}. Errors: 22021 no UTF-8. Source: internal.';
+
+CREATE FUNCTION meter.http_query() RETURNS TABLE (place int, name text, value text)
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT q.place::int, meter.http_decode(pg_catalog.replace(pg_catalog.split_part(q.pair, '=', 1), '+', ' ')),
+		meter.http_decode(pg_catalog.replace(pg_catalog.substr(q.pair, pg_catalog.length(pg_catalog.split_part(q.pair, '=', 1)) + 2), '+', ' '))
+	FROM pg_catalog.string_to_table(pg_catalog.substr(meter.http_header('X-Original-URI'),
+			pg_catalog.length(pg_catalog.split_part(meter.http_header('X-Original-URI'), '?', 1)) + 2), '&')
+		WITH ORDINALITY AS q (pair, place)
+	WHERE q.pair <> '';
+END;
+COMMENT ON FUNCTION meter.http_query() IS 'The parameters of the query that was asked for, decoded, in their order. Errors: 22021 no UTF-8. Source: internal.';
+
+CREATE FUNCTION meter.http_parameter(name text) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	found text[];
+BEGIN
+	SELECT array_agg(q.value) INTO found FROM meter.http_query() AS q WHERE q.name = http_parameter.name;
+	IF cardinality(found) > 1 THEN
+		PERFORM meter.refuse_parameter(name, 'expected once');
+	END IF;
+	RETURN nullif(found[1], '');
+END
+$function$;
+COMMENT ON FUNCTION meter.http_parameter(text) IS 'A parameter of the query, null where it is missing or empty. Errors: 22023 it stands twice. Source: internal.';
+
+CREATE FUNCTION meter.refuse_parameter(name text, message text, code text DEFAULT 'INVALID_PARAMETER') RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	RAISE EXCEPTION 'invalid request: %: %', name, message
+		USING ERRCODE = 'invalid_parameter_value', DETAIL = code || '.';
+END
+$function$;
+COMMENT ON FUNCTION meter.refuse_parameter(text, text, text) IS 'Raises 22023 for a parameter of a request. Source: internal.';
+
+CREATE FUNCTION meter.http_integer(name text, fallback int, lowest int, highest int) RETURNS int
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	given text := meter.http_parameter(name);
+BEGIN
+	IF given IS NULL THEN
+		RETURN fallback;
+	ELSIF given !~ '^[0-9]{1,9}$' OR given::int < lowest THEN
+		PERFORM meter.refuse_parameter(name, format('expected an integer from %s to %s', lowest, highest));
+	END IF;
+	RETURN least(given::int, highest);
+END
+$function$;
+COMMENT ON FUNCTION meter.http_integer(text, int, int, int) IS 'An integer of the query, the fallback where it is missing; more than the highest is the highest. Errors: 22023 no integer, or less than the lowest. Source: internal.';
+
+CREATE FUNCTION meter.http_organization(wanted text, scope text) RETURNS uuid
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	organization uuid := meter.tenant();
+BEGIN
+	IF wanted IS NOT NULL THEN
+		IF NOT wanted ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+			RAISE EXCEPTION 'invalid organization "%": expected a UUID', left(wanted, 100)
+				USING ERRCODE = 'invalid_parameter_value', DETAIL = 'INVALID_ORGANIZATION.';
+		END IF;
+		organization := wanted;
+	ELSIF organization IS NULL THEN
+		-- says what is wrong with the claims; the null UUID is nobody's
+		PERFORM meter.require_tenant('00000000-0000-0000-0000-000000000000');
+		RAISE EXCEPTION 'the claims name no organization'
+			USING ERRCODE = 'insufficient_privilege', DETAIL = 'ORGANIZATION_REQUIRED.';
+	END IF;
+	PERFORM meter.require_tenant(organization);
+	-- without a claim of scopes the role decides
+	IF coalesce(meter.has_scope(scope), true) OR meter.has_scope('admin') THEN
+		RETURN organization;
+	END IF;
+	RAISE EXCEPTION 'the claims lack the scope %', scope
+		USING ERRCODE = 'insufficient_privilege', DETAIL = 'INSUFFICIENT_SCOPE.';
+END
+$function$;
+COMMENT ON FUNCTION meter.http_organization(text, text) IS 'The organization a request is for: the one it names (wanted, a UUID), else the one of the claims. scope: read, admin or meter-report; what claims that speak of scopes must hold, or admin. Errors: 22023 no UUID, 42501 (ORGANIZATION_REQUIRED, INVALID_CLAIMS, FOREIGN_ORGANIZATION, INSUFFICIENT_SCOPE). Source: internal.';
+
+-- Statuses of errors.  What is not here is nobody's input: it goes on, and
+-- PostgREST answers 500, or tries again.
+CREATE FUNCTION meter.http_status(sqlstate text, code text) RETURNS int
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT CASE
+		WHEN code IN ('ORGANIZATION_REQUIRED', 'INVALID_CLAIMS') THEN 401
+		WHEN code = 'VERSION_MISMATCH' THEN 409
+		WHEN sqlstate = '42501' THEN 403
+		WHEN sqlstate = '42704' THEN 404
+		WHEN sqlstate IN ('23505', '23503', '55000') THEN 409
+		WHEN sqlstate = '53400' THEN 429
+		WHEN sqlstate = '25006' THEN 405
+		WHEN sqlstate ~ '^(22|23|0A|54|28)' THEN 400 END;
+END;
+COMMENT ON FUNCTION meter.http_status(text, text) IS 'The HTTP status of an error by its SQLSTATE and stable code; null for what no input is to blame for. Source: internal.';
+
+CREATE FUNCTION meter.http_code(sqlstate text, detail text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT COALESCE(
+		pg_catalog.substring(detail, '^([A-Z][A-Z_.]*[A-Z])( at .*)?\.$'),
+		pg_catalog.substring(detail, '"code": *"([A-Z_]+)"'),
+		CASE sqlstate WHEN '42704' THEN 'NOT_FOUND' WHEN '23505' THEN 'ALREADY_EXISTS' WHEN '42501' THEN 'FORBIDDEN'
+			WHEN '55000' THEN 'CONFLICT' WHEN '53400' THEN 'QUOTA_EXCEEDED' WHEN '25006' THEN 'METHOD_NOT_ALLOWED'
+			WHEN '0A000' THEN 'NOT_SUPPORTED' ELSE 'INVALID_REQUEST' END);
+END;
+COMMENT ON FUNCTION meter.http_code(text, text) IS 'The stable code of an error: what its DETAIL begins with, else one by its SQLSTATE. Source: internal.';
+
+-- Retry-After: whole seconds until the window ends.
+CREATE FUNCTION meter.http_retry_after(detail text) RETURNS int
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	RETURN greatest(1, ceil(extract(epoch FROM nullif(detail::jsonb #>> '{window,end}', 'infinity')::timestamptz - clock_timestamp())))::int;
+EXCEPTION WHEN data_exception THEN
+	RETURN NULL;	-- a detail that is no document, or an end too far away
+END
+$function$;
+COMMENT ON FUNCTION meter.http_retry_after(text) IS 'In how many seconds the window of a refused report ends; null where its DETAIL does not tell. Source: internal.';
+
+-- The one place where a request becomes an answer.
+CREATE FUNCTION meter.http_answer(operation text, envelope text DEFAULT 'plain', body jsonb DEFAULT NULL) RETURNS jsonb
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	answer jsonb;
+	state text;
+	message text;
+	detail text;
+	hint text;
+	code text;
+	status int;
+BEGIN
+	EXECUTE format('SELECT meter.%I($1)', operation) INTO answer USING body;
+	RETURN answer;
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	code := meter.http_code(state, detail);
+	status := meter.http_status(state, code);
+	IF status IS NULL THEN
+		RAISE;
+	END IF;
+	PERFORM meter.http_respond(status);
+	IF status = 429 AND meter.http_retry_after(detail) IS NOT NULL THEN
+		PERFORM set_config('response.headers', jsonb_build_array(jsonb_build_object('Retry-After', meter.http_retry_after(detail)::text))::text, true);
+	END IF;
+	IF envelope = 'devices' THEN
+		RETURN jsonb_build_object('success', false, 'message', message, 'data', NULL, 'count', NULL, 'error', code);
+	END IF;
+	RETURN jsonb_build_object('code', code, 'message', message, 'details', nullif(detail, ''), 'hint', nullif(hint, ''));
+END
+$function$;
+COMMENT ON FUNCTION meter.http_answer(text, text, jsonb) IS 'Runs an operation (a function of the schema meter that takes the body and gives the answer''s) and gives its answer, or that of the error it raises: what it did is undone then, response.status is set, and the body says code, message, details and hint; with the envelope devices it is that of seed 001. Errors: what no input is to blame for. Source: internal.';
+
+CREATE FUNCTION meter.http_respond(status int) RETURNS void
+	LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT pg_catalog.set_config('response.status', status::text, true);
+END;
+COMMENT ON FUNCTION meter.http_respond(int) IS 'Sets the status of the response. Source: internal.';
+
+CREATE FUNCTION meter.http_raise(state text, message text, detail text, hint text) RETURNS void
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	code text := meter.http_code(state, detail);
+	seconds int := CASE WHEN state = '53400' THEN meter.http_retry_after(detail) END;
+BEGIN
+	RAISE SQLSTATE 'PGRST' USING
+		MESSAGE = jsonb_build_object('code', code, 'message', message, 'details', nullif(detail, ''), 'hint', nullif(hint, ''))::text,
+		DETAIL = jsonb_build_object('status', coalesce(meter.http_status(state, code), 500),
+			'headers', CASE WHEN seconds IS NULL THEN '{}' ELSE jsonb_build_object('Retry-After', seconds::text) END)::text;
+END
+$function$;
+COMMENT ON FUNCTION meter.http_raise(text, text, text, text) IS 'Raises an error of that SQLSTATE, message, detail and hint as PostgREST wants it said, which then answers with the status, the stable code and Retry-After. Errors: PGRST. Source: internal.';
+
+CREATE FUNCTION meter.http_check() RETURNS void
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	state text;
+	message text;
+	detail text;
+	hint text;
+BEGIN
+	IF meter.tenant_min() IS NOT NULL THEN
+		RETURN;
+	END IF;
+	-- nobody's organization: the error tells what is wrong with the claims
+	PERFORM meter.require_tenant('00000000-0000-0000-0000-000000000000');
+EXCEPTION WHEN insufficient_privilege THEN
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	PERFORM meter.http_raise(state, message, detail, hint);
+END
+$function$;
+COMMENT ON FUNCTION meter.http_check() IS 'For PostgREST''s db-pre-request: answers 401 to a request whose role is not trusted and whose claims name no organization, or are malformed. Errors: PGRST. Source: standard.';

@@ -1,0 +1,379 @@
+/*
+ * tenant.c
+ *		Whose rows the caller may see: the organization his claims name.
+ *
+ * Policies call meter.tenant_min() and meter.tenant_max() for each row that is
+ * not found by an index, so the claims are parsed once and remembered by their
+ * text, and the answer to "is this role trusted" is remembered by the role until
+ * somebody changes roles.  The two bounds are a range, rather than one function
+ * that says yes or no, since a range of the leading column of a key is found by
+ * its index: a tenant's rows without those of the others.
+ *
+ * Whoever has a claim sees that organization and no other, whatever his role.
+ * Without one, trusted roles see every organization, the others none.
+ */
+#include "definitions/tenant.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_authid.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "values/json.h"
+#include "values/text.h"
+
+#define UUID_TEXT_LEN 36
+
+/* The claims that were read last. */
+typedef struct ClaimsCache
+{
+	MemoryContext context;		/* below CacheMemoryContext; NULL: nothing read */
+	char	   *text;
+	MeterClaims state;
+	pg_uuid_t	organization;
+	bool		scoped;			/* there is a claim of scopes */
+	char	  **scopes;
+	int			nscopes;
+} ClaimsCache;
+
+static ClaimsCache claims_cache;
+
+/* The role that was asked for last, and whether it is trusted. */
+static Oid	trusted_role = InvalidOid;
+static bool trusted_answer;
+static bool trusted_watched = false;
+
+/* Read a UUID in its canonical spelling. */
+static bool
+read_uuid(MeterText text, pg_uuid_t *uuid)
+{
+	int			digits = 0;
+
+	if (text.len != UUID_TEXT_LEN)
+		return false;
+	for (int i = 0; i < UUID_TEXT_LEN; i++)
+	{
+		unsigned char c = text.data[i];
+		int			value;
+
+		if (i == 8 || i == 13 || i == 18 || i == 23)
+		{
+			if (c != '-')
+				return false;
+			continue;
+		}
+		if (c >= '0' && c <= '9')
+			value = c - '0';
+		else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+			value = (c | 0x20) - 'a' + 10;
+		else
+			return false;
+		if (digits % 2 == 0)
+			uuid->data[digits / 2] = value << 4;
+		else
+			uuid->data[digits / 2] |= value;
+		digits++;
+	}
+	return true;
+}
+
+/* A member of the claims, -1 where it is missing or null. */
+static int
+claim(const MeterJson *doc, const char *name)
+{
+	int			node = meter_json_member(doc, 0, name, strlen(name));
+
+	return node >= 0 && doc->nodes[node].type == METER_JSON_NULL ? -1 : node;
+}
+
+/* Which organization the claims name: organization_id, or org_id as some issuers
+ * call it; where both stand they must agree. */
+static MeterClaims
+read_organization(const MeterJson *doc, pg_uuid_t *organization)
+{
+	static const char *const names[] = {"organization_id", "org_id"};
+	MeterClaims state = METER_CLAIMS_NONE;
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		int			node = claim(doc, names[i]);
+		pg_uuid_t	uuid;
+		MeterText	text;
+
+		if (node < 0)
+			continue;
+		if (doc->nodes[node].type != METER_JSON_STRING)
+			return METER_CLAIMS_MALFORMED;
+		text.data = (char *) meter_json_string(doc, node, &text.len);
+		if (!read_uuid(text, &uuid))
+			return METER_CLAIMS_MALFORMED;
+		if (state == METER_CLAIMS_TENANT && memcmp(&uuid, organization, sizeof(uuid)) != 0)
+			return METER_CLAIMS_MALFORMED;
+		*organization = uuid;
+		state = METER_CLAIMS_TENANT;
+	}
+	return state;
+}
+
+/* Keep the scopes of a text, which blanks divide. */
+static void
+add_scopes(ClaimsCache *cache, const MeterJson *doc, int node)
+{
+	int			len;
+	const char *text;
+	char	   *scope;
+	char	   *rest;
+
+	if (doc->nodes[node].type != METER_JSON_STRING)
+		return;
+	text = meter_json_string(doc, node, &len);
+	for (scope = strtok_r(pnstrdup(text, len), " ", &rest); scope != NULL; scope = strtok_r(NULL, " ", &rest))
+	{
+		if (cache->nscopes % 8 == 0)
+			cache->scopes = cache->scopes ?
+				repalloc(cache->scopes, (cache->nscopes + 8) * sizeof(char *)) :
+				palloc(8 * sizeof(char *));
+		cache->scopes[cache->nscopes++] = scope;
+	}
+}
+
+/* Read the claim of scopes: scope or scp, a text or an array of texts. */
+static void
+read_scopes(ClaimsCache *cache, const MeterJson *doc)
+{
+	static const char *const names[] = {"scope", "scp"};
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		int			node = claim(doc, names[i]);
+
+		if (node < 0)
+			continue;
+		cache->scoped = true;
+		add_scopes(cache, doc, node);
+		if (doc->nodes[node].type == METER_JSON_ARRAY)
+			for (int v = node + 1; v < doc->nodes[node].next; v = doc->nodes[v].next)
+				add_scopes(cache, doc, v);
+	}
+}
+
+/* The claims as they are now; NULL where there are none. */
+static const ClaimsCache *
+current_claims(void)
+{
+	const char *text = GetConfigOption("request.jwt.claims", true, false);
+	MemoryContext context;
+	MemoryContext old;
+	ClaimsCache found = {.state = METER_CLAIMS_MALFORMED};
+	MeterJson	doc = {0};
+	MeterError	err;
+
+	/* a setting that was local to a transaction is empty behind it */
+	if (text == NULL || text[0] == '\0')
+		return NULL;
+	if (claims_cache.context && strcmp(claims_cache.text, text) == 0)
+		return &claims_cache;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "meter claims", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	found.context = context;
+	found.text = pstrdup(text);
+	if (meter_json_parse(&doc, found.text, strlen(found.text), &err) && doc.nodes[0].type == METER_JSON_OBJECT)
+	{
+		found.state = read_organization(&doc, &found.organization);
+		read_scopes(&found, &doc);
+	}
+	MemoryContextSwitchTo(old);
+
+	/* from here on nothing fails */
+	MemoryContextSetParent(context, CacheMemoryContext);
+	if (claims_cache.context)
+		MemoryContextDelete(claims_cache.context);
+	claims_cache = found;
+	return &claims_cache;
+}
+
+MeterClaims
+meter_tenant_claims(pg_uuid_t *organization)
+{
+	const ClaimsCache *claims = current_claims();
+
+	if (claims == NULL)
+		return METER_CLAIMS_NONE;
+	if (claims->state == METER_CLAIMS_TENANT)
+		*organization = claims->organization;
+	return claims->state;
+}
+
+/* Forget who is trusted: a role, or a membership, changed. */
+static void
+roles_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	trusted_role = InvalidOid;
+}
+
+static bool
+is_member(Oid role, const char *group)
+{
+	Oid			oid = get_role_oid(group, true);
+
+	return OidIsValid(oid) && has_privs_of_role(role, oid);
+}
+
+/* May this role bypass every policy of its own right? */
+static bool
+bypasses_policies(Oid role)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_authid) GETSTRUCT(tuple))->rolbypassrls;
+		ReleaseSysCache(tuple);
+	}
+	return result || superuser_arg(role);
+}
+
+/* Is the caller one who names the organization in each call? */
+static bool
+caller_is_trusted(void)
+{
+	Oid			role = GetUserId();
+
+	if (!trusted_watched)
+	{
+		CacheRegisterSyscacheCallback(AUTHOID, roles_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, roles_changed, (Datum) 0);
+		trusted_watched = true;
+	}
+	if (trusted_role != role)
+	{
+		trusted_answer = bypasses_policies(role) || is_member(role, "meter_admin") ||
+			is_member(role, "meter_backend");
+		trusted_role = role;
+	}
+	return trusted_answer;
+}
+
+void
+meter_tenant_require(const pg_uuid_t *organization)
+{
+	pg_uuid_t	own;
+
+	switch (meter_tenant_claims(&own))
+	{
+		case METER_CLAIMS_TENANT:
+			if (memcmp(&own, organization, sizeof(own)) == 0)
+				return;
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("organization %s is not the one the claims name",
+							DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(organization)))),
+					 errdetail("FOREIGN_ORGANIZATION.")));
+			break;
+		case METER_CLAIMS_MALFORMED:
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("the claims are malformed: expected an object whose organization_id is a UUID"),
+					 errdetail("INVALID_CLAIMS.")));
+			break;
+		case METER_CLAIMS_NONE:
+			if (caller_is_trusted())
+				return;
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("the claims name no organization"),
+					 errdetail("ORGANIZATION_REQUIRED."),
+					 errhint("Set request.jwt.claims, or grant the role meter_backend to an application that may name any organization.")));
+			break;
+	}
+}
+
+PG_FUNCTION_INFO_V1(meter_tenant);
+
+/* meter.tenant() */
+Datum
+meter_tenant(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t  *result = palloc(sizeof(pg_uuid_t));
+
+	if (meter_tenant_claims(result) != METER_CLAIMS_TENANT)
+		PG_RETURN_NULL();
+	PG_RETURN_UUID_P(result);
+}
+
+/* An end of the range of organizations that the caller sees. */
+static Datum
+tenant_bound(FunctionCallInfo fcinfo, int filler)
+{
+	pg_uuid_t  *result = palloc(sizeof(pg_uuid_t));
+
+	switch (meter_tenant_claims(result))
+	{
+		case METER_CLAIMS_TENANT:
+			PG_RETURN_UUID_P(result);
+		case METER_CLAIMS_NONE:
+			if (caller_is_trusted())
+			{
+				memset(result, filler, sizeof(*result));
+				PG_RETURN_UUID_P(result);
+			}
+			break;
+		case METER_CLAIMS_MALFORMED:
+			break;
+	}
+	PG_RETURN_NULL();
+}
+
+PG_FUNCTION_INFO_V1(meter_tenant_min);
+
+/* meter.tenant_min() */
+Datum
+meter_tenant_min(PG_FUNCTION_ARGS)
+{
+	return tenant_bound(fcinfo, 0x00);
+}
+
+PG_FUNCTION_INFO_V1(meter_tenant_max);
+
+/* meter.tenant_max() */
+Datum
+meter_tenant_max(PG_FUNCTION_ARGS)
+{
+	return tenant_bound(fcinfo, 0xFF);
+}
+
+PG_FUNCTION_INFO_V1(meter_require_tenant);
+
+/* meter.require_tenant(organization_id) */
+Datum
+meter_require_tenant(PG_FUNCTION_ARGS)
+{
+	if (!PG_ARGISNULL(0))
+		meter_tenant_require(PG_GETARG_UUID_P(0));
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(meter_has_scope);
+
+/* meter.has_scope(scope): null where the claims are silent about scopes */
+Datum
+meter_has_scope(PG_FUNCTION_ARGS)
+{
+	const ClaimsCache *claims = current_claims();
+	char	   *scope = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	if (claims == NULL || !claims->scoped)
+		PG_RETURN_NULL();
+	for (int i = 0; i < claims->nscopes; i++)
+		if (strcmp(claims->scopes[i], scope) == 0)
+			PG_RETURN_BOOL(true);
+	PG_RETURN_BOOL(false);
+}

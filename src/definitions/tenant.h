@@ -1,0 +1,28 @@
+/*
+ * tenant.h
+ *		Whose rows the caller may see: the organization his claims name.
+ *
+ * The claims are those of a JSON Web Token, which PostgREST puts into the
+ * setting request.jwt.claims for the length of a transaction.
+ */
+#ifndef METER_DEFINITIONS_TENANT_H
+#define METER_DEFINITIONS_TENANT_H
+
+#include "compat.h"
+
+#include "utils/uuid.h"
+
+typedef enum MeterClaims
+{
+	METER_CLAIMS_NONE,			/* there are none, or they name no organization */
+	METER_CLAIMS_TENANT,		/* they name one */
+	METER_CLAIMS_MALFORMED		/* no JSON object, or what they name is no UUID */
+} MeterClaims;
+
+/* What the claims say of the organization; *organization only where they name one. */
+extern MeterClaims meter_tenant_claims(pg_uuid_t *organization);
+
+/* Raise 42501 where the caller has no business with this organization. */
+extern void meter_tenant_require(const pg_uuid_t *organization);
+
+#endif							/* METER_DEFINITIONS_TENANT_H */
