@@ -20,6 +20,7 @@ AS $function$
 DECLARE
 	result meter.subscription;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	SELECT s.* INTO result FROM meter.subscription AS s
 		WHERE s.organization_id = find_subscription.organization_id AND s.id::text = lower(find_subscription.subscription);
 	IF NOT FOUND THEN
@@ -56,7 +57,7 @@ CREATE FUNCTION meter.terms_at(organization_id uuid, binding_id uuid, period_end
 	LANGUAGE sql STABLE ROWS 1
 BEGIN ATOMIC
 	SELECT t.* FROM meter.binding_terms AS t
-		WHERE t.organization_id = $1 AND t.binding_id = $2 AND t.effective_from < $3
+		WHERE meter.require_tenant($1) IS NOT NULL AND t.organization_id = $1 AND t.binding_id = $2 AND t.effective_from < $3
 		ORDER BY t.effective_from DESC LIMIT 1;
 END;
 COMMENT ON FUNCTION meter.terms_at(uuid, uuid, timestamptz) IS 'The terms of a binding in the billing period that ends then; no row where it was not bound yet. Source: internal.';
@@ -284,6 +285,7 @@ AS $function$
 DECLARE
 	horizon timestamptz;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	SELECT h.horizon INTO horizon FROM meter.window_horizon AS h
 		WHERE h.organization_id = period_closed.organization_id AND h.meter_id = period_closed.meter_id;
 	-- the last window that has a part in it, by every version that measured

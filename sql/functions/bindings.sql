@@ -7,7 +7,7 @@ BEGIN ATOMIC
 			ORDER BY COALESCE(p.code, p.name), b.pricing_var_name), '{}')
 		FROM meter.binding AS b
 		JOIN meter.product AS p ON p.organization_id = b.organization_id AND p.id = b.product_id
-		WHERE b.organization_id = $1 AND b.meter_id = $2 AND b.unbound_at IS NULL
+		WHERE meter.require_tenant($1) IS NOT NULL AND b.organization_id = $1 AND b.meter_id = $2 AND b.unbound_at IS NULL
 			AND ($3 IS NULL OR b.id IN (SELECT i.binding_id FROM meter.version_pins AS i
 				WHERE i.organization_id = $1 AND i.meter_id = $2 AND i.version = $3));
 END;
@@ -53,7 +53,7 @@ CREATE FUNCTION meter.plan_field(organization_id uuid, product_id uuid, field te
 	LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT f.value::numeric FROM meter.product AS p, pg_catalog.jsonb_each(p.custom_fields) AS f
-		WHERE p.organization_id = $1 AND p.id = $2 AND f.key = $3 AND pg_catalog.jsonb_typeof(f.value) = 'number';
+		WHERE meter.require_tenant($1) IS NOT NULL AND p.organization_id = $1 AND p.id = $2 AND f.key = $3 AND pg_catalog.jsonb_typeof(f.value) = 'number';
 END;
 COMMENT ON FUNCTION meter.plan_field(uuid, uuid, text) IS 'The number in a custom field of a product; null where there is none. Source: internal.';
 
@@ -65,6 +65,7 @@ DECLARE
 	source jsonb := coalesce(nullif(given, 'null'), '{"kind": "static", "quantity": 0}');
 	quantity numeric;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	IF jsonb_typeof(source) = 'number' THEN
 		source := jsonb_build_object('kind', 'static', 'quantity', source);
 	END IF;
@@ -215,7 +216,7 @@ CREATE FUNCTION meter.binding_document(organization_id uuid, binding_id uuid) RE
 	LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT pg_catalog.to_jsonb(b) FROM meter.meter_bindings AS b
-		WHERE b.organization_id = $1 AND b.id = $2;
+		WHERE meter.require_tenant($1) IS NOT NULL AND b.organization_id = $1 AND b.id = $2;
 END;
 COMMENT ON FUNCTION meter.binding_document(uuid, uuid) IS 'The document of a binding: the columns of meter.meter_bindings. Source: internal.';
 
@@ -267,6 +268,7 @@ AS $function$
 DECLARE
 	held meter.binding;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	SELECT b.* INTO held FROM meter.binding AS b
 		WHERE b.organization_id = lock_binding.organization_id AND b.id = lock_binding.binding AND b.unbound_at IS NULL
 		FOR UPDATE;
@@ -291,6 +293,7 @@ DECLARE
 	terms meter.binding_terms;
 	starts timestamptz;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	PERFORM meter.check_binding(patch, '{effective_at}');
 	SELECT m.* INTO head FROM meter.binding AS b, meter.lock_meter(org, b.meter_id::text, false) AS m
 		WHERE b.organization_id = org AND b.id = update_binding.binding AND b.unbound_at IS NULL;

@@ -123,7 +123,7 @@ BEGIN ATOMIC
 			'description', c.description, 'custom_fields', c.custom_fields, 'aliases', c.aliases,
 			'created_at', c.created_at, 'updated_at', c.updated_at)
 		FROM meter.customers AS c
-		WHERE c.organization_id = $1 AND c.id = $2;
+		WHERE meter.require_tenant($1) IS NOT NULL AND c.organization_id = $1 AND c.id = $2;
 END;
 COMMENT ON FUNCTION meter.customer_document(uuid, text) IS 'The customer document: id, organization_id, code, name, description, custom_fields, aliases, created_at, updated_at. Source: internal.';
 
@@ -182,6 +182,7 @@ DECLARE
 	watches int[] := ARRAY(SELECT w.watch_no FROM meter.threshold_watch AS w
 		WHERE w.organization_id = unsettle_accounts.organization_id AND w.scope_kind IN ('product', 'subscription', 'customer'));
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	IF watches <> '{}' AND to_regclass('meter.threshold_usage') IS NOT NULL THEN
 		PERFORM meter.lock_definitions(unsettle_accounts.organization_id);
 		UPDATE meter.threshold_usage AS t SET state = ''
@@ -203,6 +204,7 @@ DECLARE
 	wanted text;
 	holder text;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	PERFORM meter.unsettle_accounts(organization_id, customer_id, subjects);
 	FOR wanted IN
 		-- in one order everywhere, so that two sessions cannot deadlock

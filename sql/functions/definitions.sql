@@ -57,6 +57,7 @@ AS $function$
 DECLARE
 	found int;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	INSERT INTO meter.stream (organization_id, signature)
 		VALUES (stream_of.organization_id, stream_of.signature)
 		ON CONFLICT (organization_id, signature) DO NOTHING;
@@ -267,6 +268,7 @@ DECLARE
 	written meter.meter_version;
 	unchanged text;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	IF patch IS NULL OR jsonb_typeof(patch) <> 'object' THEN
 		RAISE EXCEPTION 'invalid meter patch: expected an object'
 			USING ERRCODE = 'invalid_parameter_value';

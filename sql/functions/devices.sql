@@ -52,6 +52,7 @@ DECLARE
 	by_id meter.device;
 	result meter.device;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	SELECT d.* INTO by_id FROM meter.device AS d
 		WHERE d.organization_id = find_device.organization_id AND d.id = number AND d.retired_at IS NULL;
 	SELECT d.* INTO result FROM meter.device AS d
@@ -83,6 +84,7 @@ DECLARE
 	found_row meter.device := meter.find_device(organization_id, device);
 	result meter.device;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	SELECT d.* INTO result FROM meter.device AS d
 		WHERE d.organization_id = found_row.organization_id AND d.id = found_row.id AND d.retired_at IS NULL
 		FOR NO KEY UPDATE;
@@ -99,7 +101,7 @@ CREATE FUNCTION meter.device_document(organization_id uuid, device_id int) RETUR
 	LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT pg_catalog.to_jsonb(d) FROM meter.devices AS d
-		WHERE d.organization_id = $1 AND d.id = $2;
+		WHERE meter.require_tenant($1) IS NOT NULL AND d.organization_id = $1 AND d.id = $2;
 END;
 COMMENT ON FUNCTION meter.device_document(uuid, int) IS 'The document of a device: the columns of meter.devices. Source: internal.';
 
@@ -230,6 +232,7 @@ DECLARE
 	member text;
 	rolls_otherwise boolean;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	PERFORM meter.check_members('device patch', patch, '{id,name,description,serial_number,meter_type,communication_type,building_block_id,gateway_id,
 		tariff_id,location,billing_direction,reading_interval,min_reading_interval,reading_type,unit,rollover_at,rollover_limit,event_type,subject,
 		last_reading_value,last_reading_at}'::text[]);
@@ -410,6 +413,7 @@ DECLARE
 	rollover numeric;
 	serial text;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	PERFORM meter.check_members('replacement', replacement, '{replaced_at,final_value,start_value,quality,serial_number,rollover_at,source,reason}');
 	at := coalesce(meter.time_member('replacement', replacement, 'replaced_at'), clock_timestamp());
 	PERFORM meter.check_reading_time('replacement', 'replaced_at', at);
@@ -451,6 +455,7 @@ DECLARE
 	at timestamptz;
 	entry meter.reading_entry;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	PERFORM meter.check_members('reset', reset, '{reset_at,final_value,start_value,quality,source,reason}');
 	at := coalesce(meter.time_member('reset', reset, 'reset_at'), clock_timestamp());
 	PERFORM meter.check_reading_time('reset', 'reset_at', at);

@@ -56,6 +56,7 @@ CREATE FUNCTION meter.create_organization(name text, id uuid DEFAULT pg_catalog.
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+	PERFORM meter.require_tenant(id);
 	IF id IS NULL THEN
 		RAISE EXCEPTION 'invalid organization: id: expected a UUID'
 			USING ERRCODE = 'invalid_parameter_value';
@@ -66,7 +67,7 @@ BEGIN
 	RETURN id;
 END
 $function$;
-COMMENT ON FUNCTION meter.create_organization(text, uuid, jsonb) IS 'Creates a tenant. name: 1 to 200 characters; id: its UUID, made up by default; settings: object, partial (boolean, default true: one bad event does not fail its batch), require_known_subject (boolean, default false: events whose subject is no customer''s are rejected), custom_fields (object of strings and numbers: calculations of every meter may name them, a meter''s own of the same name comes first). Result: the id. Errors: 22023 bad argument, 23505 the id is taken. Source: standard.';
+COMMENT ON FUNCTION meter.create_organization(text, uuid, jsonb) IS 'Creates a tenant. name: 1 to 200 characters; id: its UUID, made up by default; settings: object, partial (boolean, default true: one bad event does not fail its batch), require_known_subject (boolean, default false: events whose subject is no customer''s are rejected), custom_fields (object of strings and numbers: calculations of every meter may name them, a meter''s own of the same name comes first). Result: the id. Errors: 22023 bad argument, 23505 the id is taken, 42501 not the caller''s. Source: standard.';
 
 CREATE FUNCTION meter.update_organization(organization_id uuid, patch jsonb) RETURNS jsonb
 	LANGUAGE plpgsql
@@ -78,6 +79,7 @@ DECLARE
 	held meter.organization;
 	setting text;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	PERFORM meter.check_members('organization', patch, '{name,settings}');
 	SELECT o.* INTO held FROM meter.organization AS o
 		WHERE o.organization_id = update_organization.organization_id FOR NO KEY UPDATE;
@@ -110,6 +112,6 @@ CREATE FUNCTION meter.inherited_fields(organization_id uuid) RETURNS jsonb
 	LANGUAGE sql STABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT COALESCE(NULLIF(o.settings -> 'custom_fields', 'null'), '{}')
-	FROM meter.organization AS o WHERE o.organization_id = $1;
+	FROM meter.organization AS o WHERE meter.require_tenant($1) IS NOT NULL AND o.organization_id = $1;
 END;
 COMMENT ON FUNCTION meter.inherited_fields(uuid) IS 'The custom fields an organization gives its meters, an object. Source: internal.';

@@ -5,6 +5,7 @@ CREATE FUNCTION meter.emit_domain_event(organization_id uuid, aggregate_type tex
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	-- before create_store() there is nobody who could hear it
 	IF to_regclass('meter.domain_event_outbox') IS NOT NULL THEN
 		INSERT INTO meter.domain_event_outbox (organization_id, aggregate_type, aggregate_id, event_type, payload)

@@ -72,6 +72,7 @@ DECLARE
 	detail text;
 	message text;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	FOR gone IN SELECT * FROM jsonb_array_elements(voided) LOOP
 		BEGIN
 			PERFORM meter.void_event(org, gone ->> 'type', gone ->> 'id', 'reading taken out of the series', source);
@@ -147,6 +148,7 @@ DECLARE
 	org uuid := keep_reading.organization_id;
 	result int;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	-- what is not counted is kept once, however often it is sent
 	IF outcome NOT IN ('counted', 'void') AND EXISTS (
 			SELECT FROM meter.reading AS r WHERE r.organization_id = org AND r.device_id = entry.device_id AND r.read_at = entry.read_at
@@ -494,6 +496,7 @@ DECLARE
 	touched timestamptz;
 	changed boolean;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	PERFORM FROM meter.device AS d WHERE d.organization_id = org AND d.id IN (SELECT e.device_id FROM unnest(entries) AS e)
 		ORDER BY d.id FOR NO KEY UPDATE;
 
@@ -591,6 +594,7 @@ DECLARE
 	outcome meter.reading_outcome;
 	counted record;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	IF record_reading.value IS NULL OR record_reading.value NOT BETWEEN -1e30 AND 1e30 OR scale(record_reading.value) > 30 THEN
 		PERFORM meter.refuse_member('reading', 'INVALID_QUANTITY', 'value', 'value: expected a number of at most 1e30 with at most 30 decimals');
 	ELSIF meter.choice_member('reading', given, 'quality', '{actual,estimated}') IS NULL THEN
@@ -644,6 +648,7 @@ AS $function$
 DECLARE
 	org uuid := read_readings.organization_id;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	WITH given AS MATERIALIZED (
 		SELECT g.ordinal::int, g.item, jsonb_typeof(g.item) = 'object' AS is_object, jsonb_typeof(g.item -> 'device') AS device_type,
 			g.item ->> 'device' AS device, g.item ->> 'value' AS value, g.item ->> 'read_at' AS read_at,
@@ -758,6 +763,7 @@ DECLARE
 	placement meter.reading_placement;
 	gap boolean := false;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	IF meter.text_member('void', jsonb_build_object('reason', void_reading.reason), 'reason', 1000) IS NULL THEN
 		PERFORM meter.refuse_member('void', 'MISSING_KEY', 'reason', 'expected a reason');
 	END IF;

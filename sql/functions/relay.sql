@@ -47,7 +47,7 @@ BEGIN
 		SELECT o.organization_id, o.aggregate_type, o.aggregate_id, max(o.id) AS last_id, row_number() OVER () AS aggregate_no
 		FROM meter.domain_event_outbox AS o
 		WHERE o.delivered_at IS NULL AND o.next_attempt_at <= at AND (o.next_attempt_at, o.id) > (first_due, first_id)
-			AND (o.next_attempt_at, o.id) <= (last_due, outbox_claim_page.last_id)
+			AND (o.next_attempt_at, o.id) <= (last_due, outbox_claim_page.last_id) AND meter.in_claims(o.organization_id)
 		GROUP BY 1, 2, 3
 	), run AS MATERIALIZED (
 		-- what holds an aggregate back is the first of its events that is not due
@@ -124,7 +124,7 @@ BEGIN
 	-- The first page nearly always does; three look at 21 times the rows.
 	FOR round IN 1 .. 3 LOOP
 		SELECT o.next_attempt_at, o.id INTO last_due, last_id FROM meter.domain_event_outbox AS o
-			WHERE o.delivered_at IS NULL AND o.next_attempt_at <= at AND (o.next_attempt_at, o.id) > (first_due, first_id)
+			WHERE o.delivered_at IS NULL AND o.next_attempt_at <= at AND (o.next_attempt_at, o.id) > (first_due, first_id) AND meter.in_claims(o.organization_id)
 			ORDER BY o.next_attempt_at, o.id OFFSET page - 1 LIMIT 1;
 		RETURN QUERY SELECT p.* FROM meter.outbox_claim_page(at, lease, wanted, first_due, first_id,
 			coalesce(last_due, at), coalesce(last_id, 9223372036854775807)) AS p;
@@ -151,7 +151,7 @@ BEGIN
 	UPDATE meter.domain_event_outbox AS o
 		SET delivered_at = clock_timestamp(), claimed_until = NULL, dead_at = NULL, last_error = NULL
 		FROM (SELECT DISTINCT i FROM unnest(ids) AS i ORDER BY i) AS given (id)
-		WHERE o.id = given.id AND num_nonnulls(o.delivered_at) = 0;
+		WHERE o.id = given.id AND num_nonnulls(o.delivered_at) = 0 AND meter.in_claims(o.organization_id);
 	GET DIAGNOSTICS done = ROW_COUNT;
 	RETURN done;
 END
@@ -178,7 +178,7 @@ BEGIN
 		FROM (SELECT DISTINCT i FROM unnest(ids) AS i ORDER BY i) AS given (id)
 		CROSS JOIN LATERAL (
 			SELECT o.* FROM meter.domain_event_outbox AS o
-			WHERE o.id = given.id AND num_nonnulls(o.delivered_at) = 0 AND o.dead_at IS NULL
+			WHERE o.id = given.id AND num_nonnulls(o.delivered_at) = 0 AND o.dead_at IS NULL AND meter.in_claims(o.organization_id)
 			FOR UPDATE) AS o
 	), mates AS MATERIALIZED (
 		-- what the same calls handed out: their leases end together
@@ -228,7 +228,7 @@ BEGIN
 	UPDATE meter.domain_event_outbox AS o
 		SET attempts = 0, claimed_until = NULL, next_attempt_at = at, last_error = NULL, delivered_at = NULL, dead_at = NULL
 		FROM (SELECT DISTINCT i FROM unnest(ids) AS i ORDER BY i) AS given (id)
-		WHERE o.id = given.id
+		WHERE o.id = given.id AND meter.in_claims(o.organization_id)
 			AND (o.delivered_at IS NOT NULL OR o.dead_at IS NOT NULL OR o.claimed_until IS NULL AND o.next_attempt_at > at);
 	GET DIAGNOSTICS done = ROW_COUNT;
 	IF done > 0 THEN
@@ -264,7 +264,7 @@ BEGIN
 		DELETE FROM meter.domain_event_outbox AS o USING (
 			SELECT d.id, d.organization_id
 				FROM unnest(ids) AS i (id) JOIN meter.domain_event_outbox AS d ON d.id = i.id
-				WHERE d.delivered_at < until
+				WHERE d.delivered_at < until AND meter.in_claims(d.organization_id)
 				FOR UPDATE OF d SKIP LOCKED) AS old
 			WHERE o.id = old.id AND o.organization_id = old.organization_id;
 		GET DIAGNOSTICS gone = ROW_COUNT;

@@ -9,6 +9,7 @@ AS $function$
 DECLARE
 	entered bigint;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	-- one that did not come to its end goes on where it is
 	SELECT j.job_id INTO entered FROM meter.reprocess_job AS j
 		WHERE j.organization_id = enter_reprocess_job.organization_id AND j.meter_id = enter_reprocess_job.meter_id
@@ -69,6 +70,7 @@ DECLARE
 	first timestamptz;
 	last timestamptz;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	SELECT j.* INTO STRICT job FROM meter.reprocess_job AS j
 		WHERE j.organization_id = start_reprocess_job.organization_id AND j.job_id = start_reprocess_job.job_id FOR UPDATE;
 	IF job.hour_from IS NULL THEN

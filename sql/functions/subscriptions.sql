@@ -57,6 +57,7 @@ AS $function$
 DECLARE
 	result uuid;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	SELECT p.id INTO result FROM meter.product AS p
 		WHERE p.organization_id = find_product.organization_id
 			AND (p.code = find_product.product OR p.id::text = lower(find_product.product))
@@ -81,7 +82,7 @@ BEGIN ATOMIC
 			'period', s.period, 'time_zone', s.time_zone,
 			'created_at', s.created_at, 'updated_at', s.updated_at)
 		FROM meter.subscriptions AS s
-		WHERE s.organization_id = $1 AND s.id = $2;
+		WHERE meter.require_tenant($1) IS NOT NULL AND s.organization_id = $1 AND s.id = $2;
 END;
 COMMENT ON FUNCTION meter.subscription_document(uuid, uuid) IS 'The subscription document: id, organization_id, customer, products, status, started_at, ended_at, anchor, period, time_zone, created_at, updated_at. Source: internal.';
 
@@ -131,6 +132,7 @@ AS $function$
 DECLARE
 	wanted uuid[];
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	products := coalesce(nullif(products, 'null'), '[]');
 	IF jsonb_typeof(products) <> 'array' THEN
 		PERFORM meter.refuse_member('subscription', 'INVALID_TYPE', 'products', 'products: expected an array of product ids or codes');
@@ -225,6 +227,7 @@ DECLARE
 	wanted text;
 	ended timestamptz;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	PERFORM meter.check_members('subscription patch', patch,
 		'{id,customer,products,status,started_at,ended_at,anchor,period,time_zone}');
 	FOREACH unchanged IN ARRAY '{id,customer,started_at,anchor,period,time_zone}'::text[] LOOP

@@ -33,6 +33,7 @@ AS $function$
 DECLARE
 	n int;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	-- Rows by their places: a join could go through all of the table for each.
 	WITH old AS MATERIALIZED (
 		SELECT u.ctid AS place, u.watch_no, u.account, u.window_start
@@ -66,6 +67,7 @@ AS $function$
 DECLARE
 	n int;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	-- what is still noted in a row of usage goes behind that
 	DELETE FROM meter.reservation AS r WHERE r.ctid = ANY (ARRAY(
 		SELECT r.ctid FROM meter.reservation AS r
@@ -111,7 +113,7 @@ BEGIN
 				AND w.swept_before <= before - interval '1 day' AND (
 				SELECT true FROM meter.threshold_usage AS u WHERE u.organization_id = w.organization_id AND u.watch_no = w.watch_no
 					AND u.window_end < before LIMIT 1)) AS due
-		FROM meter.organization AS o ORDER BY random()
+		FROM meter.organization AS o WHERE meter.in_claims(o.organization_id) ORDER BY random()
 	LOOP
 		EXIT WHEN done >= most;
 		IF tenant.due AND NOT tenant.left_over THEN

@@ -180,6 +180,7 @@ AS $function$
 DECLARE
 	last int;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	IF to_regclass('meter.rollup') IS NOT NULL THEN
 		SELECT r.day INTO last FROM meter.rollup AS r
 			WHERE r.organization_id = last_used.organization_id
@@ -224,7 +225,7 @@ CREATE FUNCTION meter.threshold_document(organization_id uuid, threshold_id uuid
 	LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT pg_catalog.to_jsonb(t) FROM meter.thresholds AS t
-		WHERE t.organization_id = $1 AND t.id = $2;
+		WHERE meter.require_tenant($1) IS NOT NULL AND t.organization_id = $1 AND t.id = $2;
 END;
 COMMENT ON FUNCTION meter.threshold_document(uuid, uuid) IS 'The document of a threshold: the columns of meter.thresholds. Source: internal.';
 
@@ -270,6 +271,7 @@ DECLARE
 	head meter.meter;
 	created meter.threshold;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	PERFORM meter.check_threshold(definition);
 	PERFORM meter.lock_thresholds(organization_id);
 	head := meter.lock_meter(organization_id, definition ->> 'meter', false);
@@ -313,6 +315,7 @@ AS $function$
 DECLARE
 	result meter.threshold;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	SELECT t.* INTO result FROM meter.threshold AS t
 		WHERE t.organization_id = find_threshold.organization_id
 			AND (t.name = find_threshold.threshold OR t.id::text = lower(find_threshold.threshold))

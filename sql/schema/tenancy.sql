@@ -16,10 +16,15 @@ CREATE FUNCTION meter.tenant_max() RETURNS uuid
 	AS 'MODULE_PATHNAME', 'meter_tenant_max';
 COMMENT ON FUNCTION meter.tenant_max() IS 'The last organization that the caller sees; as meter.tenant_min. Source: internal.';
 
-CREATE FUNCTION meter.require_tenant(organization_id uuid) RETURNS void
+CREATE FUNCTION meter.require_tenant(organization_id uuid) RETURNS uuid
 	LANGUAGE c STABLE PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'meter_require_tenant';
-COMMENT ON FUNCTION meter.require_tenant(uuid) IS 'Refuses an organization that is not the caller''s: another one than his claims name, or any where they name none and his role is not trusted. Nothing is refused for null. Errors: 42501 (FOREIGN_ORGANIZATION, INVALID_CLAIMS, ORGANIZATION_REQUIRED). Source: standard.';
+COMMENT ON FUNCTION meter.require_tenant(uuid) IS 'Refuses an organization that is not the caller''s: another one than his claims name, or any where they name none and his role is not trusted. Nothing is refused for null. Result: the organization. Errors: 42501 (FOREIGN_ORGANIZATION, INVALID_CLAIMS, ORGANIZATION_REQUIRED). Source: standard.';
+
+CREATE FUNCTION meter.in_claims(organization_id uuid) RETURNS boolean
+	LANGUAGE c STABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'meter_in_claims';
+COMMENT ON FUNCTION meter.in_claims(uuid) IS 'Whether the claims leave an organization to the caller: they name it, or none. By it, what works for all organizations (relays, jobs) keeps to the one of the claims, also for roles that bypass policies. Source: internal.';
 
 CREATE FUNCTION meter.has_scope(scope text) RETURNS boolean
 	LANGUAGE c STABLE STRICT PARALLEL SAFE

@@ -262,6 +262,23 @@ caller_is_trusted(void)
 	return trusted_answer;
 }
 
+bool
+meter_tenant_in_claims(const pg_uuid_t *organization)
+{
+	pg_uuid_t	own;
+
+	switch (meter_tenant_claims(&own))
+	{
+		case METER_CLAIMS_NONE:
+			return true;
+		case METER_CLAIMS_TENANT:
+			return memcmp(&own, organization, sizeof(own)) == 0;
+		case METER_CLAIMS_MALFORMED:
+			break;
+	}
+	return false;
+}
+
 void
 meter_tenant_require(const pg_uuid_t *organization)
 {
@@ -294,6 +311,17 @@ meter_tenant_require(const pg_uuid_t *organization)
 					 errhint("Set request.jwt.claims, or grant the role meter_backend to an application that may name any organization.")));
 			break;
 	}
+}
+
+const pg_uuid_t *
+meter_tenant_argument(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("organization_id must not be null")));
+	meter_tenant_require(PG_GETARG_UUID_P(0));
+	return PG_GETARG_UUID_P(0);
 }
 
 PG_FUNCTION_INFO_V1(meter_tenant);
@@ -356,9 +384,19 @@ PG_FUNCTION_INFO_V1(meter_require_tenant);
 Datum
 meter_require_tenant(PG_FUNCTION_ARGS)
 {
-	if (!PG_ARGISNULL(0))
-		meter_tenant_require(PG_GETARG_UUID_P(0));
-	PG_RETURN_VOID();
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	meter_tenant_require(PG_GETARG_UUID_P(0));
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+PG_FUNCTION_INFO_V1(meter_in_claims);
+
+/* meter.in_claims(organization_id) */
+Datum
+meter_in_claims(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(meter_tenant_in_claims(PG_GETARG_UUID_P(0)));
 }
 
 PG_FUNCTION_INFO_V1(meter_has_scope);

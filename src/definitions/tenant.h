@@ -10,6 +10,7 @@
 
 #include "compat.h"
 
+#include "fmgr.h"
 #include "utils/uuid.h"
 
 typedef enum MeterClaims
@@ -22,7 +23,15 @@ typedef enum MeterClaims
 /* What the claims say of the organization; *organization only where they name one. */
 extern MeterClaims meter_tenant_claims(pg_uuid_t *organization);
 
+/* Do the claims leave an organization to the caller?  They name it, or none; which
+ * ones he sees without claims is for policies to say. */
+extern bool meter_tenant_in_claims(const pg_uuid_t *organization);
+
 /* Raise 42501 where the caller has no business with this organization. */
 extern void meter_tenant_require(const pg_uuid_t *organization);
+
+/* The first argument of a function, organization_id.  Raises 22004 where it is
+ * null, 42501 as above; to be read before any other. */
+extern const pg_uuid_t *meter_tenant_argument(FunctionCallInfo fcinfo);
 
 #endif							/* METER_DEFINITIONS_TENANT_H */

@@ -64,7 +64,7 @@ list_meters(const pg_uuid_t *organization, Candidate **list)
 		" WHERE q.organization_id = m.organization_id AND q.meter_id = m.id)"
 		" FROM meter.meter AS m"
 		" LEFT JOIN meter.window_horizon AS h ON h.organization_id = m.organization_id AND h.meter_id = m.id"
-		" WHERE $1 IS NULL OR m.organization_id = $1"
+		" WHERE ($1 IS NULL OR m.organization_id = $1) AND meter.in_claims(m.organization_id)"
 		" ORDER BY m.organization_id, m.meter_no",
 		1, {UUIDOID}
 	};

@@ -24,7 +24,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "definitions/tenant.h"
 #include "engine/late.h"
 #include "engine/locks.h"
 #include "engine/spi.h"
@@ -99,7 +98,6 @@ meter_ingest_begin(const pg_uuid_t *organization, MeterIngestEmit emit, void *ar
 	 * windows sees, before its own clock's time, every transaction that still
 	 * took a window for open (closing.h).
 	 */
-	meter_tenant_require(organization);
 	PreventCommandIfReadOnly("meter.ingest()");
 	(void) GetTopTransactionId();
 	meter_lock_definitions_shared(organization);

@@ -16,8 +16,8 @@ typedef void (*MeterIngestEmit) (void *arg, const MeterEvent *event);
 typedef struct MeterIngest MeterIngest;
 
 /*
- * Begin, between SPI_connect and SPI_finish; raises 42704 where there is no
- * such organization.  Lives in the current memory context.
+ * Begin, between SPI_connect and SPI_finish, for an organization that the caller
+ * may name (tenant.h); raises 42704 where there is none such.  Lives in the current memory context.
  */
 extern MeterIngest *meter_ingest_begin(const pg_uuid_t *organization,
 									   MeterIngestEmit emit, void *arg);

@@ -269,7 +269,8 @@ next_job(int64 *job_id, pg_uuid_t *organization)
 {
 	static MeterStatement statement = {
 		"SELECT j.organization_id, j.job_id FROM meter.reprocess_job AS j"
-		" WHERE j.job_id > $1 AND j.state IN ('pending', 'running') ORDER BY j.job_id LIMIT 1",
+		" WHERE j.job_id > $1 AND j.state IN ('pending', 'running') AND meter.in_claims(j.organization_id)"
+		" ORDER BY j.job_id LIMIT 1",
 		1, {INT8OID}
 	};
 	Datum		value = Int64GetDatum(*job_id);

@@ -7,6 +7,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "definitions/tenant.h"
 #include "engine/spi.h"
 #include "engine/store.h"
 
@@ -16,7 +17,7 @@ PG_FUNCTION_INFO_V1(meter_close_windows_sql);
 Datum
 meter_close_windows_sql(PG_FUNCTION_ARGS)
 {
-	pg_uuid_t  *organization = PG_ARGISNULL(0) ? NULL : PG_GETARG_UUID_P(0);
+	const pg_uuid_t *organization = PG_ARGISNULL(0) ? NULL : meter_tenant_argument(fcinfo);
 	int64		written;
 
 	if (PG_ARGISNULL(1) || PG_GETARG_INT32(1) < 1)

@@ -12,6 +12,7 @@
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
+#include "definitions/tenant.h"
 #include "engine/spi.h"
 #include "values/timestamp.h"
 
@@ -20,7 +21,7 @@
 /* Arguments that both have. */
 enum
 {
-	ARG_ORGANIZATION, ARG_TYPE, ARG_KEY
+	ARG_TYPE = 1, ARG_KEY
 };
 
 /* An argument that must be there. */
@@ -107,13 +108,8 @@ write_result(const MeterCorrection *correction, const MeterCorrected *corrected)
 static MeterCorrection
 read_arguments(FunctionCallInfo fcinfo, int source_argument, MeterText *source)
 {
-	MeterCorrection correction = {0};
+	MeterCorrection correction = {.organization = *meter_tenant_argument(fcinfo)};
 
-	if (PG_ARGISNULL(ARG_ORGANIZATION))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("organization_id must not be null")));
-	correction.organization = *PG_GETARG_UUID_P(ARG_ORGANIZATION);
 	correction.type = get_text(fcinfo, ARG_TYPE, "type");
 	correction.key = get_text(fcinfo, ARG_KEY, "key");
 	if (!PG_ARGISNULL(source_argument))

@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "definitions/tenant.h"
 #include "values/timestamp.h"
 
 #define NOTES_MAX 5000
@@ -151,6 +152,7 @@ ingest_notes(void)
 
 		if (mine[i].event.data == NULL)
 			continue;
+		meter_tenant_require(&organization);
 		ingest = meter_ingest_begin(&organization, count_event, NULL);
 		for (int j = i; j < n; j++)
 		{

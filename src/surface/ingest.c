@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
+#include "definitions/tenant.h"
 #include "engine/spi.h"
 
 /* Write an event's row of the result. */
@@ -62,18 +63,19 @@ Datum
 meter_ingest(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	const pg_uuid_t *organization = meter_tenant_argument(fcinfo);
 	text	   *events;
 	MeterIngest *ingest;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+	if (PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", PG_ARGISNULL(0) ? "organization_id" : "events")));
+				 errmsg("events must not be null")));
 	events = PG_GETARG_TEXT_PP(1);
 
 	SPI_connect();
-	ingest = meter_ingest_begin(PG_GETARG_UUID_P(0), emit_row, rsinfo);
+	ingest = meter_ingest_begin(organization, emit_row, rsinfo);
 	add_events(ingest, VARDATA_ANY(events), VARSIZE_ANY_EXHDR(events));
 	meter_ingest_finish(ingest);
 	SPI_finish();

@@ -14,6 +14,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "definitions/tenant.h"
 #include "engine/locks.h"
 #include "engine/spi.h"
 #include "surface/demand.h"
@@ -25,7 +26,7 @@
 /* Arguments of all, and of each. */
 enum
 {
-	ARG_ORGANIZATION, ARG_METER, ARG_SUBJECT, ARG_QUANTITY,
+	ARG_METER = 1, ARG_SUBJECT, ARG_QUANTITY,
 	CHECK_DIMENSIONS, CHECK_AT, CHECK_CURRENCY,
 	RESERVE_TTL = CHECK_DIMENSIONS, RESERVE_DIMENSIONS, RESERVE_CURRENCY
 };
@@ -191,9 +192,9 @@ meter_check_quota(PG_FUNCTION_ARGS)
 	MeterMeasure measure;
 	MeterChange change;
 	MeterQuotaAnswer answer;
+	const pg_uuid_t *organization = meter_tenant_argument(fcinfo);
 	Datum		result;
 
-	require_not_null(fcinfo, ARG_ORGANIZATION, "organization_id");
 	require_not_null(fcinfo, ARG_METER, "meter");
 	demand.quantity = quantity_argument(fcinfo);
 	demand.subject = text_argument(fcinfo, ARG_SUBJECT);
@@ -206,13 +207,13 @@ meter_check_quota(PG_FUNCTION_ARGS)
 	SPI_connect();
 	meter_cache_refresh(false);
 	meter_store_require();
-	demand.meter = find_meter(PG_GETARG_UUID_P(ARG_ORGANIZATION), text_argument(fcinfo, ARG_METER));
+	demand.meter = find_meter(organization, text_argument(fcinfo, ARG_METER));
 	find_version(&demand);
 	meter_demand_check(&demand);
 	series = meter_demand_series(&demand);
 	measure = meter_demand_measure(&demand);
 	change = demand_change(&demand, &series, &measure);
-	answer = meter_quota_check(PG_GETARG_UUID_P(ARG_ORGANIZATION), &change, &measure.value);
+	answer = meter_quota_check(organization, &change, &measure.value);
 	result = SPI_datumTransfer(answer_json(&answer, demand.meter, &measure.value), false, -1);
 	SPI_finish();
 	return result;
@@ -268,8 +269,8 @@ meter_reserve(PG_FUNCTION_ARGS)
 	MeterSeries series;
 	MeterChange change;
 	MeterDecimal amount;
+	const pg_uuid_t *organization = meter_tenant_argument(fcinfo);
 
-	require_not_null(fcinfo, ARG_ORGANIZATION, "organization_id");
 	require_not_null(fcinfo, ARG_METER, "meter");
 	require_not_null(fcinfo, RESERVE_TTL, "ttl");
 	demand.quantity = quantity_argument(fcinfo);
@@ -280,9 +281,9 @@ meter_reserve(PG_FUNCTION_ARGS)
 	SPI_connect();
 	PreventCommandIfReadOnly("meter.reserve()");
 	meter_store_require();
-	begin_change(PG_GETARG_UUID_P(ARG_ORGANIZATION));
+	begin_change(organization);
 	demand.time = GetCurrentTimestamp();
-	demand.meter = find_meter(PG_GETARG_UUID_P(ARG_ORGANIZATION), text_argument(fcinfo, ARG_METER));
+	demand.meter = find_meter(organization, text_argument(fcinfo, ARG_METER));
 	find_version(&demand);
 	meter_demand_check(&demand);
 	amount = amount_of(&demand);
@@ -290,7 +291,7 @@ meter_reserve(PG_FUNCTION_ARGS)
 	meter_demand_require_counted(&demand, &series);
 	change = demand_change(&demand, &series, NULL);
 	reservation = (MeterReservation) {
-		.organization = *PG_GETARG_UUID_P(ARG_ORGANIZATION), .id = *id, .meter_id = demand.meter->id,
+		.organization = *organization, .id = *id, .meter_id = demand.meter->id,
 			.subject = demand.subject, .dimensions = {demand.dimensions->text, strlen(demand.dimensions->text)},
 			.currency = demand.currency, .quantity = demand.quantity, .reserved_at = demand.time,
 			.expires_at = expiry(demand.time, PG_GETARG_INTERVAL_P(RESERVE_TTL))
@@ -429,7 +430,8 @@ meter_settle(PG_FUNCTION_ARGS)
 	SPI_connect();
 	PreventCommandIfReadOnly("meter.settle()");
 	meter_store_require();
-	if (!meter_reservation_find(&reservation.id, &reservation.organization))
+	if (!meter_reservation_find(&reservation.id, &reservation.organization) ||
+		!meter_tenant_in_claims(&reservation.organization))
 		no_reservation(&reservation.id);
 	begin_change(&reservation.organization);
 	answer = settle(&reservation, actual);

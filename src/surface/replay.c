@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
+#include "definitions/tenant.h"
 #include "engine/spi.h"
 
 /* Write a rejection's row of the result. */
@@ -72,14 +73,9 @@ read_ids(MeterReplayRequest *request, ArrayType *array)
 static void
 replay(FunctionCallInfo fcinfo, bool release)
 {
-	MeterReplayRequest request = {.release = release};
+	MeterReplayRequest request = {.organization = *meter_tenant_argument(fcinfo), .release = release};
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("organization_id must not be null")));
-	request.organization = *PG_GETARG_UUID_P(0);
 	if (!PG_ARGISNULL(1))
 		read_ids(&request, PG_GETARG_ARRAYTYPE_P(1));
 	if (!PG_ARGISNULL(2))

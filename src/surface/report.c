@@ -14,6 +14,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "definitions/tenant.h"
 #include "engine/spi.h"
 #include "values/timestamp.h"
 
@@ -300,6 +301,7 @@ PG_FUNCTION_INFO_V1(meter_report_usage);
 Datum
 meter_report_usage(PG_FUNCTION_ARGS)
 {
+	const pg_uuid_t *organization = meter_tenant_argument(fcinfo);
 	char	   *key = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	Jsonb	   *body;
 	MeterReported result = {.context = CurrentMemoryContext};
@@ -310,10 +312,10 @@ meter_report_usage(PG_FUNCTION_ARGS)
 	char	   *text;
 	StringInfoData answer;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+	if (PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", PG_ARGISNULL(0) ? "organization_id" : "report")));
+				 errmsg("report must not be null")));
 	if (key == NULL || key[0] == '\0' || strlen(key) > MAX_IDEMPOTENCY_KEY)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -324,9 +326,9 @@ meter_report_usage(PG_FUNCTION_ARGS)
 	read_report(&report, meter_json_parse_or_throw(text, strlen(text), "invalid usage report"));
 
 	SPI_connect();
-	ingest = meter_ingest_begin(PG_GETARG_UUID_P(0), meter_report_keep, &result);
+	ingest = meter_ingest_begin(organization, meter_report_keep, &result);
 	meter_ingest_fails(ingest);
-	meter = find_meter(PG_GETARG_UUID_P(0), &report);
+	meter = find_meter(organization, &report);
 	plan = report_plan(&report, meter);
 	(void) meter_ingest_add(ingest, report_event(&report, meter, plan, key));
 	meter_ingest_finish(ingest);

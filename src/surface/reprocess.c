@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "definitions/tenant.h"
 #include "engine/reprocess.h"
 #include "engine/reprocess_job.h"
 #include "engine/spi.h"
@@ -60,13 +61,14 @@ PG_FUNCTION_INFO_V1(meter_reprocess);
 Datum
 meter_reprocess(PG_FUNCTION_ARGS)
 {
+	const pg_uuid_t *organization = meter_tenant_argument(fcinfo);
 	int64		job_id;
 
 	require_top_level(fcinfo, "meter.reprocess()");
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	job_id = request_job(fcinfo);
 	SPI_commit();
-	meter_reprocess_job_run(PG_GETARG_UUID_P(0), job_id);
+	meter_reprocess_job_run(organization, job_id);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -91,10 +93,11 @@ PG_FUNCTION_INFO_V1(meter_reprocess_step);
 Datum
 meter_reprocess_step(PG_FUNCTION_ARGS)
 {
+	const pg_uuid_t *organization = meter_tenant_argument(fcinfo);
 	bool		more;
 
 	SPI_connect();
-	more = meter_reprocess_job_step(PG_GETARG_UUID_P(0), PG_GETARG_INT64(1));
+	more = meter_reprocess_job_step(organization, PG_GETARG_INT64(1));
 	SPI_finish();
 	PG_RETURN_BOOL(more);
 }
@@ -105,8 +108,10 @@ PG_FUNCTION_INFO_V1(meter_end_reprocess_job);
 Datum
 meter_end_reprocess_job(PG_FUNCTION_ARGS)
 {
+	const pg_uuid_t *organization = meter_tenant_argument(fcinfo);
+
 	SPI_connect();
-	meter_reprocess_job_end(PG_GETARG_UUID_P(0), PG_GETARG_INT64(1), PG_GETARG_TEXT_PP(2));
+	meter_reprocess_job_end(organization, PG_GETARG_INT64(1), PG_GETARG_TEXT_PP(2));
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -117,11 +122,12 @@ PG_FUNCTION_INFO_V1(meter_recount_published);
 Datum
 meter_recount_published(PG_FUNCTION_ARGS)
 {
+	const pg_uuid_t *organization = meter_tenant_argument(fcinfo);
 	MeterInterval times = {PG_GETARG_TIMESTAMPTZ(2), PG_GETARG_TIMESTAMPTZ(3)};
 	const char *result;
 
 	SPI_connect();
-	result = meter_reprocess_published(PG_GETARG_UUID_P(0), PG_GETARG_UUID_P(1), times);
+	result = meter_reprocess_published(organization, PG_GETARG_UUID_P(1), times);
 	SPI_finish();
 	PG_RETURN_TEXT_P(cstring_to_text(result));
 }

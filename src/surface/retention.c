@@ -8,6 +8,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "definitions/tenant.h"
 #include "engine/reprocess.h"
 #include "engine/spi.h"
 #include "engine/store.h"
@@ -19,6 +20,7 @@ PG_FUNCTION_INFO_V1(meter_fold_hour);
 Datum
 meter_windows_closed_sql(PG_FUNCTION_ARGS)
 {
+	const pg_uuid_t *organization = meter_tenant_argument(fcinfo);
 	text	   *name = PG_GETARG_TEXT_PP(1);
 	const MeterEntry *meter;
 	bool		closed;
@@ -26,9 +28,9 @@ meter_windows_closed_sql(PG_FUNCTION_ARGS)
 	SPI_connect();
 	meter_store_require();
 	meter_cache_refresh(false);
-	meter = meter_cache_meter(PG_GETARG_UUID_P(0), VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	meter = meter_cache_meter(organization, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 	closed = meter == NULL ||
-		meter_windows_closed(PG_GETARG_UUID_P(0), meter, PG_GETARG_TIMESTAMPTZ(2), PG_GETARG_TIMESTAMPTZ(3));
+		meter_windows_closed(organization, meter, PG_GETARG_TIMESTAMPTZ(2), PG_GETARG_TIMESTAMPTZ(3));
 	SPI_finish();
 	PG_RETURN_BOOL(closed);
 }
@@ -39,7 +41,7 @@ meter_fold_hour(PG_FUNCTION_ARGS)
 {
 	int32		hour = (int32) meter_hour_of(PG_GETARG_TIMESTAMPTZ(2));
 	MeterReprocess fold = {
-		.organization = *PG_GETARG_UUID_P(0), .meter = text_to_cstring(PG_GETARG_TEXT_PP(1)),
+		.organization = *meter_tenant_argument(fcinfo), .meter = text_to_cstring(PG_GETARG_TEXT_PP(1)),
 		.mode = METER_REPROCESS_FOLD, .from = hour, .to = hour + 1
 	};
 	int64		events = 0;

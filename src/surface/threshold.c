@@ -8,6 +8,7 @@
 #include "utils/builtins.h"
 #include "utils/uuid.h"
 
+#include "definitions/tenant.h"
 #include "engine/spi.h"
 #include "engine/threshold.h"
 
@@ -17,7 +18,7 @@ PG_FUNCTION_INFO_V1(meter_evaluate_threshold);
 Datum
 meter_evaluate_threshold(PG_FUNCTION_ARGS)
 {
-	pg_uuid_t	organization = *PG_GETARG_UUID_P(0);
+	pg_uuid_t	organization = *meter_tenant_argument(fcinfo);
 
 	SPI_connect();
 	meter_threshold_evaluate(&organization, PG_GETARG_INT32(1));

@@ -216,15 +216,14 @@ meter_request_read(FunctionCallInfo fcinfo, MeterUsageRequest *request, MeterTex
 	static const char *const required[] = {"organization_id", "meter", "period_from", "period_to"};
 	text	   *name;
 
-	for (int i = 0; i < lengthof(required); i++)
+	request->organization = *meter_tenant_argument(fcinfo);
+	for (int i = ARG_METER; i < lengthof(required); i++)
 	{
 		if (PG_ARGISNULL(i))
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("%s must not be null", required[i])));
 	}
-	request->organization = *PG_GETARG_UUID_P(ARG_ORGANIZATION);
-	meter_tenant_require(&request->organization);
 	request->from = PG_GETARG_TIMESTAMPTZ(ARG_FROM);
 	request->to = PG_GETARG_TIMESTAMPTZ(ARG_TO);
 	if (request->from > request->to)
