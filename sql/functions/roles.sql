@@ -81,7 +81,8 @@ BEGIN
 		ELSE
 			PERFORM meter.grant_on_routines(role, 'true');
 			PERFORM meter.grant_on_tables(role, 'INSERT, UPDATE', 'c.relname = ''organization''');
-			PERFORM meter.grant_on_tables(role, 'INSERT, DELETE', 'c.relname = ''close_tick''');
+			-- locking a row that is to go takes UPDATE
+			PERFORM meter.grant_on_tables(role, 'INSERT, UPDATE, DELETE', 'c.relname = ''close_tick''');
 		END IF;
 	END LOOP;
 END
