@@ -6,7 +6,7 @@ SET TimeZone = 'UTC';
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(), meter.setup_roles(); END $$;
-SELECT no_plan();
+SELECT plan(213);
 
 \set a '00000000-0000-4000-8000-00000000000a'
 \set b '00000000-0000-4000-8000-00000000000b'
