@@ -4,7 +4,7 @@
 CREATE FUNCTION meter.owner_routines() RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT '{create_store,create_outbox,create_thresholds,create_readings,protect_tables,setup_roles,grant_privileges,create_partitions,drop_partitions,drop_month,schedule_jobs,unschedule_jobs}'::text[];
+	SELECT '{create_store,create_outbox,create_thresholds,create_readings,create_api_views,describe_api_view,relate_api_views,make_writable,protect_tables,setup_roles,grant_privileges,create_partitions,drop_partitions,drop_month,schedule_jobs,unschedule_jobs}'::text[];
 END;
 COMMENT ON FUNCTION meter.owner_routines() IS 'Functions that make or drop tables, roles or jobs: for the extension''s owner only. Source: internal.';
 
@@ -61,6 +61,7 @@ DECLARE
 		WHERE a.attrelid = c.oid AND a.attname = ''organization_id'' AND NOT a.attisdropped)';
 	role text;
 	target regclass;
+	writes text;
 BEGIN
 	FOREACH role IN ARRAY '{meter_admin,meter_backend,meter_writer,meter_reader}'::text[] LOOP
 		CONTINUE WHEN to_regrole(role) IS NULL;
@@ -72,7 +73,15 @@ BEGIN
 			PERFORM meter.grant_on_routines(role, 'p.provolatile <> ''v'' OR p.proname = ''http_answer''');
 			CONTINUE;
 		END IF;
-		EXECUTE format('GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA meter_api TO %I', role);
+		-- no more than what views are written by
+		FOR target, writes IN
+			SELECT t.tgrelid, concat_ws(', ', CASE WHEN t.tgtype & 4 <> 0 THEN 'INSERT' END,
+				CASE WHEN t.tgtype & 16 <> 0 THEN 'UPDATE' END, CASE WHEN t.tgtype & 8 <> 0 THEN 'DELETE' END)
+			FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+			WHERE c.relnamespace = 'meter_api'::regnamespace AND t.tgfoid = 'meter.write_view'::regproc ORDER BY t.tgrelid
+		LOOP
+			EXECUTE format('GRANT %s ON %s TO %I', writes, target, role);
+		END LOOP;
 		EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA meter TO %I', role);
 		PERFORM meter.grant_on_tables(role, 'INSERT, UPDATE, DELETE', of_tenants);
 		PERFORM meter.grant_on_tables(role, 'INSERT', 'c.relname = ''event_inbox''');

@@ -442,6 +442,7 @@ BEGIN
 	PERFORM meter.create_thresholds();
 	PERFORM meter.create_readings();
 	PERFORM meter.protect_tables();
+	PERFORM meter.create_api_views();
 	PERFORM meter.grant_privileges();
 END
 $function$;
