@@ -59,6 +59,7 @@ CREATE TABLE meter.meter (
 	UNIQUE (organization_id, meter_no)
 );
 CREATE INDEX meter_metric_key_idx ON meter.meter (organization_id, metric_key);
+CREATE INDEX meter_created_at_idx ON meter.meter (organization_id, created_at DESC, id);
 COMMENT ON TABLE meter.meter IS 'Meters: the head of a row of versions. The view meter.meters is the one to read.';
 COMMENT ON COLUMN meter.meter.organization_id IS 'The tenant.';
 COMMENT ON COLUMN meter.meter.id IS 'The meter.';
