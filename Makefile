@@ -69,6 +69,7 @@ SQL_MODULES = \
 	sql/api/views.sql \
 	sql/api/writable.sql \
 	sql/api/rpc.sql \
+	sql/api/meter_filters.sql \
 	sql/api/meters.sql \
 	sql/api/devices.sql \
 	sql/api/reporting.sql \

@@ -228,6 +228,7 @@ BEGIN
 		-- counted when that is asked for.
 		written := meter.put_in_force(head, written.version, coalesce(meter.effective_at(definition), '-infinity'),
 			meter.flag_member('meter definition', definition, 'reprocess'));
+		SELECT m.* INTO STRICT head FROM meter.meter AS m WHERE m.organization_id = org AND m.id = head.id;
 	END IF;
 	RETURN meter.meter_document(head, written);
 END

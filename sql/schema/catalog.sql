@@ -59,8 +59,9 @@ CREATE TABLE meter.meter (
 	UNIQUE (organization_id, meter_no)
 );
 CREATE INDEX meter_metric_key_idx ON meter.meter (organization_id, metric_key);
--- Lists begin with the newest.  Policies ask for a range of organizations, so only
--- an index that begins with the time gives their order.
+-- Lists begin with the newest: of one organization, and where a policy asks for a
+-- range of organizations, for whose order the time has to come first.
+CREATE INDEX meter_newest_idx ON meter.meter (organization_id, created_at DESC, id);
 CREATE INDEX meter_created_at_idx ON meter.meter (created_at, organization_id);
 COMMENT ON TABLE meter.meter IS 'Meters: the head of a row of versions. The view meter.meters is the one to read.';
 COMMENT ON COLUMN meter.meter.organization_id IS 'The tenant.';

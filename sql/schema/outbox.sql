@@ -42,6 +42,9 @@ BEGIN
 		last_error text,
 		delivered_at timestamptz,
 		dead_at timestamptz,
+		-- A column, not an expression of an index: behind policies only what cannot
+		-- tell of rows is looked up in one, and taking a payload apart can.
+		meter_id uuid GENERATED ALWAYS AS (CASE WHEN aggregate_type = 'threshold' THEN (payload ->> 'meter_id')::uuid END) STORED,
 		PRIMARY KEY (id, organization_id)
 	) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
 	-- What is delivered is in neither: they stay as small as the work that is left.
@@ -68,6 +71,7 @@ BEGIN
 	COMMENT ON COLUMN meter.domain_event_outbox.last_error IS 'Why the last delivery failed.';
 	COMMENT ON COLUMN meter.domain_event_outbox.delivered_at IS 'When a relay said that it is delivered.';
 	COMMENT ON COLUMN meter.domain_event_outbox.dead_at IS 'When it was given up; meter.outbox_replay() takes it up again.';
+	COMMENT ON COLUMN meter.domain_event_outbox.meter_id IS 'The meter, of what is said of thresholds.';
 
 	CREATE OR REPLACE VIEW meter.outbox_stats WITH (security_invoker = true) AS
 		WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS at)

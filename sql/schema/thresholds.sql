@@ -226,12 +226,12 @@ BEGIN
 		WHERE aggregate_type = 'threshold'
 			AND event_type NOT IN ('threshold.resolved', 'threshold.created', 'threshold.paused', 'threshold.resumed', 'threshold.deleted');
 	CREATE INDEX IF NOT EXISTS domain_event_outbox_meter_breach_idx
-		ON meter.domain_event_outbox (organization_id, ((payload ->> 'meter_id')::uuid), occurred_at, id)
+		ON meter.domain_event_outbox (organization_id, meter_id, occurred_at, id)
 		WHERE aggregate_type = 'threshold'
 			AND event_type NOT IN ('threshold.resolved', 'threshold.created', 'threshold.paused', 'threshold.resumed', 'threshold.deleted');
 	CREATE OR REPLACE VIEW meter.threshold_events WITH (security_invoker = true) AS
 		SELECT o.organization_id, o.id, o.occurred_at, o.delivered_at,
-			(o.payload ->> 'meter_id')::uuid AS meter_id, o.payload ->> 'meter_key' AS meter_key,
+			o.meter_id, o.payload ->> 'meter_key' AS meter_key,
 			o.payload ->> 'threshold_name' AS threshold_name, o.payload ->> 'comparator' AS comparator,
 			(o.payload ->> 'threshold_value')::numeric AS threshold_value, (o.payload ->> 'observed_value')::numeric AS observed_value,
 			(o.payload ->> 'window_start')::timestamptz AS window_start, (o.payload ->> 'window_end')::timestamptz AS window_end,
