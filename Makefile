@@ -71,6 +71,7 @@ SQL_MODULES = \
 	sql/api/rpc.sql \
 	sql/api/meters.sql \
 	sql/api/devices.sql \
+	sql/api/device_readings.sql \
 	sql/api/reporting.sql \
 	sql/api/organization_meters.sql \
 	sql/api/profiled_meters.sql \
