@@ -72,6 +72,7 @@ SQL_MODULES = \
 	sql/api/meter_filters.sql \
 	sql/api/meters.sql \
 	sql/api/devices.sql \
+	sql/api/device_readings.sql \
 	sql/api/reporting.sql \
 	sql/api/organization_meters.sql \
 	sql/api/profiled_meters.sql \

@@ -56,8 +56,8 @@ BEGIN
 	SELECT d.* INTO by_id FROM meter.device AS d
 		WHERE d.organization_id = find_device.organization_id AND d.id = number AND d.retired_at IS NULL;
 	SELECT d.* INTO result FROM meter.device AS d
-		WHERE d.organization_id = find_device.organization_id AND d.serial_number = regexp_replace(wanted, '^serial:', '')
-			AND d.retired_at IS NULL;
+		WHERE d.organization_id = find_device.organization_id AND wanted !~ '^id:[0-9]{1,10}$'
+			AND d.serial_number = regexp_replace(wanted, '^serial:', '') AND d.retired_at IS NULL;
 	IF by_id.id <> result.id THEN
 		RAISE EXCEPTION 'device "%" is the id of one device and the serial number of another', wanted
 			USING ERRCODE = 'ambiguous_function', DETAIL = 'AMBIGUOUS_DEVICE.',

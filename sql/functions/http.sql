@@ -224,7 +224,8 @@ DECLARE
 	detail text;
 	hint text;
 BEGIN
-	IF meter.tenant_min() IS NOT NULL THEN
+	-- seed 001 says it in an envelope of its own, which PostgREST's errors have not
+	IF meter.tenant_min() IS NOT NULL OR meter.http_header('X-Original-URI') ~ '^/api/v1/meters([/?]|$)' THEN
 		RETURN;
 	END IF;
 	-- nobody's organization: the error tells what is wrong with the claims
@@ -234,4 +235,4 @@ EXCEPTION WHEN insufficient_privilege THEN
 	PERFORM meter.http_raise(state, message, detail, hint);
 END
 $function$;
-COMMENT ON FUNCTION meter.http_check() IS 'For PostgREST''s db-pre-request: answers 401 to a request whose role is not trusted and whose claims name no organization, or are malformed. Errors: PGRST. Source: standard.';
+COMMENT ON FUNCTION meter.http_check() IS 'For PostgREST''s db-pre-request: answers 401 to a request whose role is not trusted and whose claims name no organization, or are malformed; but for /api/v1/meters, whose functions answer that themselves. Errors: PGRST. Source: standard.';

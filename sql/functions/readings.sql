@@ -664,7 +664,7 @@ BEGIN
 				WHEN g.read_at ~ '^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)$'
 					THEN meter.reading_instant(g.read_at) END AS instant,
 			CASE WHEN g.device_type IN ('number', 'string') AND g.device ~ '^(id:)?[0-9]{1,10}$' THEN ltrim(g.device, 'id:')::bigint END AS id,
-			CASE WHEN g.device_type = 'string' THEN regexp_replace(g.device, '^serial:', '') END AS serial_number
+			CASE WHEN g.device_type = 'string' AND g.device !~ '^id:[0-9]{1,10}$' THEN regexp_replace(g.device, '^serial:', '') END AS serial_number
 		FROM given AS g
 	), found AS (
 		SELECT t.*, coalesce(i.id, s.id) AS device_id, i.id <> s.id AS ambiguous, coalesce(i.reading_type, s.reading_type) AS reading_type
