@@ -124,7 +124,7 @@ BEGIN ATOMIC
 		WHEN code = 'VERSION_MISMATCH' THEN 409
 		WHEN sqlstate = '42501' THEN 403
 		WHEN sqlstate = '42704' THEN 404
-		WHEN sqlstate IN ('23505', '23503', '55000') THEN 409
+		WHEN sqlstate IN ('23505', '23503', '55000', '55006') THEN 409
 		WHEN sqlstate = '53400' THEN 429
 		WHEN sqlstate = '25006' THEN 405
 		WHEN sqlstate ~ '^(22|23|0A|54|28)' THEN 400 END;
@@ -138,7 +138,7 @@ BEGIN ATOMIC
 		pg_catalog.substring(detail, '^([A-Z][A-Z_.]*[A-Z])( at .*)?\.$'),
 		pg_catalog.substring(detail, '"code": *"([A-Z_]+)"'),
 		CASE sqlstate WHEN '42704' THEN 'NOT_FOUND' WHEN '23505' THEN 'ALREADY_EXISTS' WHEN '42501' THEN 'FORBIDDEN'
-			WHEN '55000' THEN 'CONFLICT' WHEN '53400' THEN 'QUOTA_EXCEEDED' WHEN '25006' THEN 'METHOD_NOT_ALLOWED'
+			WHEN '55000' THEN 'CONFLICT' WHEN '55006' THEN 'IN_USE' WHEN '53400' THEN 'QUOTA_EXCEEDED' WHEN '25006' THEN 'METHOD_NOT_ALLOWED'
 			WHEN '0A000' THEN 'NOT_SUPPORTED' ELSE 'INVALID_REQUEST' END);
 END;
 COMMENT ON FUNCTION meter.http_code(text, text) IS 'The stable code of an error: what its DETAIL begins with, else one by its SQLSTATE. Source: internal.';
