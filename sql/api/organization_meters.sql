@@ -1,0 +1,333 @@
+-- Seed 003: an organization's meters, told by the fields of their events.
+
+-- What the lists of this seed and of seed 004 share: pages from the newest
+-- meter to the oldest.  A token is the place of a page's last meter.
+
+CREATE FUNCTION meter.http_utc(at timestamptz) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT (pg_catalog.to_jsonb(at AT TIME ZONE 'UTC') #>> '{}') || 'Z';
+END;
+COMMENT ON FUNCTION meter.http_utc(timestamptz) IS 'A time in RFC 3339, in UTC whatever the session''s zone is. Source: internal.';
+
+CREATE FUNCTION meter.http_page_token(head meter.meter) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT pg_catalog.encode(pg_catalog.int8send((EXTRACT(epoch FROM (head).created_at) * 1000000)::bigint)
+		|| pg_catalog.uuid_send((head).id), 'hex');
+END;
+COMMENT ON FUNCTION meter.http_page_token(meter.meter) IS 'The place of a meter in a list, opaque text. Source: internal.';
+
+CREATE FUNCTION meter.http_meter_page(organization uuid, token_parameter text, page_size int) RETURNS SETOF meter.meter
+	LANGUAGE plpgsql STABLE ROWS 50
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	token text := meter.http_parameter(token_parameter);
+	microseconds bigint := 253402300800000000;	-- the year 10000: before the first page
+	last_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+BEGIN
+	IF token ~ '^[0-9a-f]{48}$' THEN
+		microseconds := ('x' || left(token, 16))::bit(64)::bigint;
+		last_id := substr(token, 17)::uuid;
+	END IF;
+	IF token !~ '^[0-9a-f]{48}$' OR microseconds NOT BETWEEN 0 AND 253402300800000000 THEN
+		PERFORM meter.refuse_parameter(token_parameter, 'expected what the page before gave', 'INVALID_CURSOR');
+	END IF;
+	-- one more than the page, to know whether there is another
+	RETURN QUERY SELECT m.* FROM meter.meter AS m
+		WHERE m.organization_id = organization
+			AND (m.created_at, m.id) < ('epoch'::timestamptz + microseconds * interval '1 microsecond', last_id)
+		ORDER BY m.created_at DESC, m.id DESC LIMIT page_size + 1;
+END
+$function$;
+COMMENT ON FUNCTION meter.http_meter_page(uuid, text, int) IS 'The meters of a page, newest first, and the one behind it where there is one. token_parameter: the name of the query''s parameter that says where the page begins. Errors: 22023 (INVALID_CURSOR). Source: internal.';
+
+CREATE FUNCTION meter.http_check_query(allowed text[]) RETURNS void
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	unknown text;
+BEGIN
+	SELECT q.name INTO unknown FROM meter.http_query() AS q WHERE q.name <> ALL (allowed) ORDER BY q.place LIMIT 1;
+	IF FOUND THEN
+		PERFORM meter.refuse_parameter(left(unknown, 100), 'unknown parameter');
+	END IF;
+END
+$function$;
+COMMENT ON FUNCTION meter.http_check_query(text[]) IS 'Refuses a query with other parameters than these. Errors: 22023. Source: internal.';
+
+CREATE FUNCTION meter.http_head(organization uuid, wanted text) RETURNS meter.meter
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	head meter.meter;
+BEGIN
+	-- by id alone: a key may look like another meter's id
+	IF wanted ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+		SELECT m.* INTO head FROM meter.meter AS m WHERE m.organization_id = organization AND m.id = wanted::uuid;
+	END IF;
+	IF head.id IS NULL THEN
+		RAISE EXCEPTION 'meter "%" does not exist', left(wanted, 100)
+			USING ERRCODE = 'undefined_object';
+	END IF;
+	RETURN head;
+END
+$function$;
+COMMENT ON FUNCTION meter.http_head(uuid, text) IS 'The meter of that id. Errors: 42704 no such meter, or no UUID. Source: internal.';
+
+CREATE FUNCTION meter.http_rename(detail text, names jsonb) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT COALESCE((SELECT p.part[1] || n.value || p.part[3]
+		FROM pg_catalog.regexp_match(detail, '^([A-Z_]+ at /)([a-z_]+)((?:/.*|,.*)?\.)$') AS p (part)
+		JOIN pg_catalog.jsonb_each_text(names) AS n ON n.key = p.part[2]), detail);
+END;
+COMMENT ON FUNCTION meter.http_rename(text, jsonb) IS 'The DETAIL of an error of a definition with its JSON pointer as a dialect says it. names: object, the dialect''s name of each key that it calls otherwise. Source: internal.';
+
+-- The dialect itself.
+
+CREATE FUNCTION meter.http_fields(fields jsonb) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('category', f.field -> 'category', 'code', f.field -> 'code',
+			'name', f.field -> 'name', 'unit', f.field -> 'unit')
+		|| CASE WHEN f.field ? 'calculation' THEN pg_catalog.jsonb_build_object('calculation', f.field -> 'calculation') ELSE '{}' END
+		ORDER BY f.place), '[]')
+	FROM pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof(fields) = 'array' THEN fields ELSE '[]' END)
+		WITH ORDINALITY AS f (field, place);
+END;
+COMMENT ON FUNCTION meter.http_fields(jsonb) IS 'Data fields or derived fields of a definition (null: none) with the fields of seed 003. Source: internal.';
+
+CREATE FUNCTION meter.http_organization_meter(head meter.meter) RETURNS jsonb
+	LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT pg_catalog.jsonb_build_object(
+		'id', (head).id, 'version', v.version, 'code', (head).key, 'name', v.definition -> 'name',
+		'customFields', COALESCE(NULLIF(v.definition -> 'custom_fields', 'null'), '{}'),
+		'productId', v.definition -> 'product_id', 'groupId', v.definition -> 'group_id',
+		'dataFields', meter.http_fields(v.definition -> 'data_fields'),
+		'derivedFields', meter.http_fields(v.definition -> 'derived_fields'),
+		'dtCreated', meter.http_utc((head).created_at), 'dtLastModified', meter.http_utc((head).updated_at),
+		'createdBy', (SELECT f.created_by FROM meter.meter_version AS f
+			WHERE f.organization_id = (head).organization_id AND f.meter_id = (head).id ORDER BY f.version LIMIT 1),
+		-- a draft has not modified the meter yet, unless it is all there is
+		'lastModifiedBy', (SELECT f.created_by FROM meter.meter_version AS f
+			WHERE f.organization_id = (head).organization_id AND f.meter_id = (head).id
+			ORDER BY f.status = 'draft', f.version DESC LIMIT 1))
+	FROM meter.current_version((head).organization_id, (head).id) AS v;
+END;
+COMMENT ON FUNCTION meter.http_organization_meter(meter.meter) IS 'A meter with the fields of seed 003. Source: internal.';
+
+-- What is measured, which the seed does not say: the first number among the
+-- fields, or the events.
+CREATE FUNCTION meter.http_measure(data_fields jsonb, derived_fields jsonb) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT pg_catalog.jsonb_build_object('function', CASE WHEN m.code IS NULL THEN 'count' ELSE 'sum' END,
+		'value_field', m.code, 'unique_by_field', NULL, 'function_options', NULL)
+	FROM (SELECT COALESCE(pg_catalog.jsonb_path_query_first(data_fields, '$[*] ? (@.category == "MEASURE").code'),
+		pg_catalog.jsonb_path_query_first(derived_fields, '$[*] ? (@.category == "MEASURE").code')) AS code) AS m;
+END;
+COMMENT ON FUNCTION meter.http_measure(jsonb, jsonb) IS 'The aggregation that a meter of seed 003 has by its fields: the sum of the first data field, else derived field, of category MEASURE; the number of events where there is none. Result: function, value_field, unique_by_field and function_options of a definition. Source: internal.';
+
+CREATE FUNCTION meter.check_organization_meter(body jsonb, is_update boolean) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	required text;
+	version jsonb := coalesce(body -> 'version', 'null');
+BEGIN
+	PERFORM meter.check_members('meter', body, '{name,code,dataFields,derivedFields,version,customFields,productId,groupId}');
+	FOREACH required IN ARRAY '{name,code,dataFields,derivedFields}'::text[] LOOP
+		IF coalesce(body -> required, 'null') = 'null' THEN
+			PERFORM meter.refuse_member('meter', 'MISSING_KEY', required, required || ' is required');
+		END IF;
+	END LOOP;
+	IF NOT is_update THEN
+		IF version <> 'null' THEN
+			PERFORM meter.refuse_member('meter', 'NOT_ALLOWED', 'version', 'version: a meter that is created has none yet');
+		END IF;
+	ELSIF version = 'null' THEN
+		PERFORM meter.refuse_member('meter', 'MISSING_KEY', 'version', 'version is required: the one that is changed');
+	ELSIF jsonb_typeof(version) <> 'number' OR version::numeric <> trunc(version::numeric) THEN
+		PERFORM meter.refuse_member('meter', 'INVALID_TYPE', 'version', 'version: expected an integer');
+	END IF;
+END
+$function$;
+COMMENT ON FUNCTION meter.check_organization_meter(jsonb, boolean) IS 'Checks what seed 003 asks of a body beyond what every definition must be. Errors: 22023. Source: internal.';
+
+CREATE FUNCTION meter.http_organization_definition(body jsonb) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT pg_catalog.jsonb_build_object('name', body -> 'name', 'data_fields', body -> 'dataFields',
+		'derived_fields', body -> 'derivedFields', 'custom_fields', body -> 'customFields',
+		'product_id', body -> 'productId', 'group_id', body -> 'groupId');
+END;
+COMMENT ON FUNCTION meter.http_organization_definition(jsonb) IS 'What a body of seed 003 says of a definition that can change; what it leaves out is null. Source: internal.';
+
+CREATE FUNCTION meter.raise_renamed(message text, detail text, hint text, names jsonb) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = message,
+		DETAIL = meter.http_rename(detail, names), HINT = hint;
+END
+$function$;
+COMMENT ON FUNCTION meter.raise_renamed(text, text, text, jsonb) IS 'Raises 22023 once more, with the names of a dialect: meter.http_rename. Source: internal.';
+
+CREATE FUNCTION meter.http_write_organization_meter(organization uuid, meter text, definition jsonb) RETURNS uuid
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	written jsonb;
+	message text;
+	detail text;
+	hint text;
+BEGIN
+	IF meter IS NULL THEN
+		written := meter.create_meter(organization, definition);
+	ELSE
+		written := meter.update_meter(organization, meter, definition);
+	END IF;
+	RETURN written ->> 'id';
+EXCEPTION WHEN invalid_parameter_value THEN
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	PERFORM meter.raise_renamed(message, detail, hint, '{"key": "code", "data_fields": "dataFields", "derived_fields": "derivedFields",
+		"custom_fields": "customFields", "product_id": "productId", "group_id": "groupId"}');
+END
+$function$;
+COMMENT ON FUNCTION meter.http_write_organization_meter(uuid, text, jsonb) IS 'Creates a meter (meter: null), or changes the one of that key, and names what is wrong as seed 003 does. Result: its id. Errors: as meter.create_meter, meter.update_meter. Source: internal.';
+
+CREATE FUNCTION meter.http_create_organization_meter(body jsonb) RETURNS jsonb
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	organization uuid := meter.http_organization((meter.http_path())[2], 'admin');
+	id uuid;
+BEGIN
+	PERFORM meter.check_organization_meter(body, false);
+	id := meter.http_write_organization_meter(organization, NULL, meter.http_organization_definition(body)
+		|| meter.http_measure(body -> 'dataFields', body -> 'derivedFields')
+		|| jsonb_build_object('key', body -> 'code', 'metric_key', body -> 'code'));
+	PERFORM meter.http_respond(201);
+	RETURN meter.http_organization_meter(meter.http_head(organization, id::text));
+END
+$function$;
+COMMENT ON FUNCTION meter.http_create_organization_meter(jsonb) IS 'Operation of meter_api.create_organization_meter. Source: internal.';
+
+CREATE FUNCTION meter.http_list_organization_meters(body jsonb) RETURNS jsonb
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	organization uuid := meter.http_organization((meter.http_path())[2], 'read');
+	page_size int := meter.http_integer('pageSize', 50, 1, 100);
+	heads meter.meter[];
+BEGIN
+	PERFORM meter.http_check_query('{pageSize,nextToken}');
+	heads := ARRAY(SELECT p FROM meter.http_meter_page(organization, 'nextToken', page_size) AS p);
+	RETURN jsonb_build_object(
+		'data', coalesce((SELECT jsonb_agg(meter.http_organization_meter(h) ORDER BY h.created_at DESC, h.id DESC)
+			FROM unnest(heads[:page_size]) AS h), '[]'),
+		'nextToken', CASE WHEN cardinality(heads) > page_size THEN meter.http_page_token(heads[page_size]) END);
+END
+$function$;
+COMMENT ON FUNCTION meter.http_list_organization_meters(jsonb) IS 'Operation of meter_api.list_organization_meters. Source: internal.';
+
+CREATE FUNCTION meter.http_get_organization_meter(body jsonb) RETURNS jsonb
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	path text[] := meter.http_path();
+BEGIN
+	RETURN meter.http_organization_meter(meter.http_head(meter.http_organization(path[2], 'read'), path[4]));
+END
+$function$;
+COMMENT ON FUNCTION meter.http_get_organization_meter(jsonb) IS 'Operation of meter_api.get_organization_meter. Source: internal.';
+
+CREATE FUNCTION meter.http_update_organization_meter(body jsonb) RETURNS jsonb
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	path text[] := meter.http_path();
+	organization uuid := meter.http_organization(path[2], 'admin');
+	head meter.meter := meter.http_head(organization, path[4]);
+	held jsonb;
+	patch jsonb;
+BEGIN
+	PERFORM meter.check_organization_meter(body, true);
+	IF body -> 'code' <> to_jsonb(head.key) THEN
+		PERFORM meter.refuse_member('meter', 'IMMUTABLE', 'code', 'code cannot change');
+	END IF;
+	head := meter.lock_meter(organization, head.key, true);
+	SELECT v.definition INTO STRICT held FROM meter.current_version(organization, head.id) AS v;
+	patch := meter.http_organization_definition(body) || jsonb_build_object('version', body -> 'version');
+	-- what is measured follows the fields, unless somebody chose something else
+	IF held @> meter.http_measure(held -> 'data_fields', held -> 'derived_fields') THEN
+		patch := patch || meter.http_measure(body -> 'dataFields', body -> 'derivedFields');
+	END IF;
+	PERFORM meter.http_write_organization_meter(organization, head.key, patch);
+	RETURN meter.http_organization_meter(meter.http_head(organization, path[4]));
+END
+$function$;
+COMMENT ON FUNCTION meter.http_update_organization_meter(jsonb) IS 'Operation of meter_api.update_organization_meter. Source: internal.';
+
+CREATE FUNCTION meter.http_delete_organization_meter(body jsonb) RETURNS jsonb
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	path text[] := meter.http_path();
+	organization uuid := meter.http_organization(path[2], 'admin');
+	head meter.meter := meter.http_head(organization, path[4]);
+	deleted jsonb := meter.http_organization_meter(head);
+BEGIN
+	PERFORM meter.delete_meter(organization, head.key);
+	RETURN deleted;
+END
+$function$;
+COMMENT ON FUNCTION meter.http_delete_organization_meter(jsonb) IS 'Operation of meter_api.delete_organization_meter. Source: internal.';
+
+CREATE FUNCTION meter_api.create_organization_meter(json) RETURNS jsonb
+	LANGUAGE sql
+BEGIN ATOMIC
+	SELECT meter.http_answer('http_create_organization_meter', 'plain', $1::jsonb);
+END;
+COMMENT ON FUNCTION meter_api.create_organization_meter(json) IS 'POST /organizations/{orgId}/meters: creates a meter. Body: name (1 to 200 characters), code (1 to 80), dataFields (1 to 15 of category, code, name, unit), derivedFields (at most 15, with a calculation), and where wanted customFields (object of strings and numbers), productId, groupId (UUIDs); no version. Result: 201 with the meter. Errors: 400 with the JSON pointer of what is wrong, 401, 403 another organization, 409 the code is taken. Source: seed 003 (POST /organizations/{orgId}/meters).';
+
+CREATE FUNCTION meter_api.list_organization_meters() RETURNS jsonb
+	LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT meter.http_answer('http_list_organization_meters');
+END;
+COMMENT ON FUNCTION meter_api.list_organization_meters() IS 'GET /organizations/{orgId}/meters?pageSize&nextToken: the organization''s meters, newest first. pageSize: 1 to 100, default 50; nextToken: that of the page before. Result: 200 {"data": [meter], "nextToken": text, or null on the last page}. Errors: 400, 401, 403. Source: seed 003 (GET /organizations/{orgId}/meters).';
+
+CREATE FUNCTION meter_api.get_organization_meter() RETURNS jsonb
+	LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT meter.http_answer('http_get_organization_meter');
+END;
+COMMENT ON FUNCTION meter_api.get_organization_meter() IS 'GET /organizations/{orgId}/meters/{id}: a meter by its id. Result: 200 with the meter. Errors: 400 orgId is no UUID, 401, 403, 404. Source: seed 003 (GET /organizations/{orgId}/meters/{id}).';
+
+CREATE FUNCTION meter_api.update_organization_meter(json) RETURNS jsonb
+	LANGUAGE sql
+BEGIN ATOMIC
+	SELECT meter.http_answer('http_update_organization_meter', 'plain', $1::jsonb);
+END;
+COMMENT ON FUNCTION meter_api.update_organization_meter(json) IS 'PUT /organizations/{orgId}/meters/{id}: replaces a meter. Body: as for POST, with the version that is changed (required); what it leaves out is taken away; the code cannot change. Result: 200 with the meter, its version the next. Errors: 400 with the JSON pointer of what is wrong, 401, 403, 404, 409 it is at another version (VERSION_MISMATCH), or archived. Source: seed 003 (PUT /organizations/{orgId}/meters/{id}).';
+
+CREATE FUNCTION meter_api.delete_organization_meter() RETURNS jsonb
+	LANGUAGE sql
+BEGIN ATOMIC
+	SELECT meter.http_answer('http_delete_organization_meter');
+END;
+COMMENT ON FUNCTION meter_api.delete_organization_meter() IS 'DELETE /organizations/{orgId}/meters/{id}: deletes a meter that nothing uses. Result: 200 with the meter as it was. Errors: 401, 403, 404, 409 it is in use. Source: seed 003 (DELETE /organizations/{orgId}/meters/{id}).';
