@@ -23,6 +23,13 @@
 #define pg_attribute_noreturn() __attribute__((noreturn))
 #endif
 
+/* 16 has one function for all kinds of objects. */
+#if PG_VERSION_NUM >= 160000
+#define meter_function_aclcheck(function, role, mode) object_aclcheck(ProcedureRelationId, function, role, mode)
+#else
+#define meter_function_aclcheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
+#endif
+
 #ifndef HAVE_INT128
 #error "meter needs a compiler with a 128-bit integer type"
 #endif

@@ -3,20 +3,13 @@
 -- passes the request line on as it came, in the header X-Original-URI.
 
 CREATE FUNCTION meter.http_header(name text) RETURNS text
-	LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT NULLIF(pg_catalog.current_setting('request.headers', true), '')::jsonb ->> pg_catalog.lower(name);
-END;
+	LANGUAGE c STABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'meter_http_header';
 COMMENT ON FUNCTION meter.http_header(text) IS 'A header of the request, null where it has none of that name. Source: internal.';
 
 CREATE FUNCTION meter.http_decode(encoded text) RETURNS text
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT COALESCE(pg_catalog.convert_from(pg_catalog.string_agg(
-		CASE WHEN part[1] LIKE '\%__' THEN pg_catalog.decode(pg_catalog.substr(part[1], 2), 'hex')
-			ELSE pg_catalog.convert_to(part[1], 'UTF8') END, ''::bytea ORDER BY place), 'UTF8'), '')
-	FROM pg_catalog.regexp_matches(encoded, '%[0-9A-Fa-f]{2}|[^%]+|%', 'g') WITH ORDINALITY AS p (part, place);
-END;
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'meter_http_decode';
 COMMENT ON FUNCTION meter.http_decode(text) IS 'Text as it was before it was percent-encoded. Errors: 22021 no UTF-8. Source: internal.';
 
 CREATE FUNCTION meter.http_path() RETURNS text[]
@@ -156,28 +149,16 @@ END
 $function$;
 COMMENT ON FUNCTION meter.http_retry_after(text) IS 'In how many seconds the window of a refused report ends; null where its DETAIL does not tell. Source: internal.';
 
--- The one place where a request becomes an answer.
-CREATE FUNCTION meter.http_answer(operation text, envelope text DEFAULT 'plain', body jsonb DEFAULT NULL) RETURNS jsonb
-	LANGUAGE plpgsql
+CREATE FUNCTION meter.http_failure(state text, message text, detail text, hint text, envelope text) RETURNS jsonb
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-	answer jsonb;
-	state text;
-	message text;
-	detail text;
-	hint text;
-	code text;
-	status int;
+	code text := meter.http_code(state, detail);
+	status int := meter.http_status(state, code);
 BEGIN
-	EXECUTE format('SELECT meter.%I($1)', operation) INTO answer USING body;
-	RETURN answer;
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-	code := meter.http_code(state, detail);
-	status := meter.http_status(state, code);
 	IF status IS NULL THEN
-		RAISE;
+		RETURN NULL;
 	END IF;
 	PERFORM meter.http_respond(status);
 	IF status = 429 AND meter.http_retry_after(detail) IS NOT NULL THEN
@@ -189,14 +170,23 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN jsonb_build_object('code', code, 'message', message, 'details', nullif(detail, ''), 'hint', nullif(hint, ''));
 END
 $function$;
+COMMENT ON FUNCTION meter.http_failure(text, text, text, text, text) IS 'The answer to an error of an operation, its status set; null where no input is to blame. Source: internal.';
+
+-- The one place where a request becomes an answer.
+CREATE FUNCTION meter.http_answer(operation text, envelope text DEFAULT 'plain', body jsonb DEFAULT NULL) RETURNS jsonb
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'meter_http_answer';
 COMMENT ON FUNCTION meter.http_answer(text, text, jsonb) IS 'Runs an operation (a function of the schema meter that takes the body and gives the answer''s) and gives its answer, or that of the error it raises: what it did is undone then, response.status is set, and the body says code, message, details and hint; with the envelope devices it is that of seed 001. Errors: what no input is to blame for. Source: internal.';
 
 CREATE FUNCTION meter.http_respond(status int) RETURNS void
-	LANGUAGE sql STABLE
-BEGIN ATOMIC
-	SELECT pg_catalog.set_config('response.status', status::text, true);
-END;
+	LANGUAGE c STABLE STRICT
+	AS 'MODULE_PATHNAME', 'meter_http_respond';
 COMMENT ON FUNCTION meter.http_respond(int) IS 'Sets the status of the response. Source: internal.';
+
+CREATE FUNCTION meter.http_answer(operation text, envelope text, body json) RETURNS jsonb
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'meter_http_answer_json';
+COMMENT ON FUNCTION meter.http_answer(text, text, json) IS 'As the other one, of a body as it came: what no jsonb can hold (\u0000, a number out of range) is an error of the request. Source: internal.';
 
 CREATE FUNCTION meter.http_raise(state text, message text, detail text, hint text) RETURNS void
 	LANGUAGE plpgsql STABLE

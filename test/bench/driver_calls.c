@@ -5,11 +5,17 @@
  * Each client is a thread with a connection of its own, opened before the
  * first round and kept.  The threads of one rival run while those of the
  * others wait, so that rivals never share the machine.
+ *
+ * A call is one statement, or several, as a transaction over the wire is: a
+ * semicolon at the end of a line divides them.  Each is prepared; whichever has
+ * parameters gets the report and the key.
  */
 #include <pthread.h>
 #include <unistd.h>
 
 #include "driver.h"
+
+#define MAX_STATEMENTS 8
 
 /* What all clients of "driver calls" have in common. */
 typedef struct CallPlan
@@ -27,6 +33,8 @@ typedef struct CallClient
 	const CallPlan *plan;
 	PGconn	   *connection;
 	const char *refusal;		/* SQLSTATE that every call must fail with; NULL: none */
+	int			statements;
+	int			parameters[MAX_STATEMENTS];
 	unsigned short random[3];
 	long		calls;			/* in this round */
 	Durations	latencies;		/* of all rounds */
@@ -46,6 +54,43 @@ finish_call(const CallClient *client, PGresult *result)
 	if (state == NULL || strcmp(state, client->refusal) != 0)
 		fail("not refused", state == NULL ? "it was accepted" : PQerrorMessage(client->connection));
 	PQclear(result);
+}
+
+/* The name of a call's statement on its connection. */
+static const char *
+statement_name(int number)
+{
+	static const char *const names[MAX_STATEMENTS] = {"bench0", "bench1", "bench2", "bench3", "bench4", "bench5", "bench6", "bench7"};
+
+	return names[number];
+}
+
+/* Prepare the statements of a client's call. */
+static void
+prepare_call(CallClient *client, const char *sql)
+{
+	char	   *copy = strdup(sql);
+	char	   *end;
+
+	for (char *statement = copy; statement != NULL; statement = end)
+	{
+		const char *name = statement_name(client->statements);
+		PGresult   *described;
+
+		end = strstr(statement, ";\n");
+		if (end != NULL)
+		{
+			*end = '\0';
+			end += strlen(";\n");
+			if (client->statements + 1 == MAX_STATEMENTS)
+				fail("too many statements", sql);
+		}
+		finish_result(client->connection, PQprepare(client->connection, name, statement, 0, NULL));
+		described = PQdescribePrepared(client->connection, name);
+		client->parameters[client->statements++] = PQnparams(described);
+		finish_result(client->connection, described);
+	}
+	free(copy);
 }
 
 /* Make one report, of more than nothing, with a key that was never used, and wait
@@ -70,7 +115,8 @@ make_call(CallClient *client)
 	start = now_seconds();
 	if (plan->hold_us > 0)
 		execute(client->connection, "BEGIN");
-	finish_call(client, PQexecPrepared(client->connection, STATEMENT, 2, values, NULL, NULL, 0));
+	for (int i = 0; i < client->statements; i++)
+		finish_call(client, PQexecPrepared(client->connection, statement_name(i), client->parameters[i], values, NULL, NULL, 0));
 	if (plan->hold_us > 0)
 	{
 		usleep((useconds_t) plan->hold_us);
@@ -115,7 +161,7 @@ run_round(CallClient *clients, CallPlan *plan, double seconds)
 	return (double) calls / (now_seconds() - start);
 }
 
-/* Open the clients of one rival, each with its statement prepared. */
+/* Open the clients of one rival, each with its statements prepared. */
 static CallClient *
 open_clients(const CallPlan *plan, const char *database, const char *outcome, const char *sql)
 {
@@ -129,8 +175,7 @@ open_clients(const CallPlan *plan, const char *database, const char *outcome, co
 		clients[i].connection = open_connection(database);
 		clients[i].refusal = strcmp(outcome, "accepted") == 0 ? NULL : outcome;
 		memcpy(clients[i].random, &seed, sizeof(clients[i].random));
-		finish_result(clients[i].connection,
-					  PQprepare(clients[i].connection, STATEMENT, sql, 2, NULL));
+		prepare_call(&clients[i], sql);
 	}
 	return clients;
 }

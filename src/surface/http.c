@@ -1,0 +1,230 @@
+/*
+ * http.c
+ *		What every request runs through: its headers, its encoding, its answer.
+ *
+ * PostgREST tells of a request in settings of its transaction and reads the
+ * status back from one.  What else the functions of meter_api share is SQL
+ * (sql/functions/http.sql); this is the part that each request pays for, or
+ * whose cost grows with what a caller sends.
+ */
+#include "compat.h"
+
+#include "access/xact.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/guc.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "values/json.h"
+
+/* The value of a hexadecimal digit, or -1. */
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+PG_FUNCTION_INFO_V1(meter_http_decode);
+
+/* meter.http_decode(encoded); a percent sign that encodes nothing stays. */
+Datum
+meter_http_decode(PG_FUNCTION_ARGS)
+{
+	text	   *encoded = PG_GETARG_TEXT_PP(0);
+	const char *in = VARDATA_ANY(encoded);
+	int			len = VARSIZE_ANY_EXHDR(encoded);
+	text	   *result = palloc(VARHDRSZ + len);
+	char	   *out = VARDATA(result);
+
+	for (int i = 0; i < len; i++)
+	{
+		if (in[i] == '%' && i + 2 < len && hex_digit(in[i + 1]) >= 0 && hex_digit(in[i + 2]) >= 0)
+		{
+			*out++ = hex_digit(in[i + 1]) << 4 | hex_digit(in[i + 2]);
+			i += 2;
+		}
+		else
+			*out++ = in[i];
+	}
+	pg_verify_mbstr(PG_UTF8, VARDATA(result), out - VARDATA(result), false);
+	SET_VARSIZE(result, out - (char *) result);
+	PG_RETURN_TEXT_P(result);
+}
+
+PG_FUNCTION_INFO_V1(meter_http_header);
+
+/* meter.http_header(name): PostgREST writes the names of headers in lower case. */
+Datum
+meter_http_header(PG_FUNCTION_ARGS)
+{
+	const char *headers = GetConfigOption("request.headers", true, false);
+	text	   *name = PG_GETARG_TEXT_PP(0);
+	char	   *wanted = asc_tolower(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	MeterJson  *doc;
+	const char *value;
+	int			node;
+	int			len;
+
+	if (headers == NULL || headers[0] == '\0')
+		PG_RETURN_NULL();
+	doc = meter_json_parse_or_throw(headers, strlen(headers), "request.headers");
+	if (doc->nodes[0].type != METER_JSON_OBJECT)
+		PG_RETURN_NULL();
+	node = meter_json_member(doc, 0, wanted, strlen(wanted));
+	if (node < 0 || doc->nodes[node].type != METER_JSON_STRING)
+		PG_RETURN_NULL();
+	value = meter_json_string(doc, node, &len);
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(value, len));
+}
+
+PG_FUNCTION_INFO_V1(meter_http_respond);
+
+/* meter.http_respond(status) */
+Datum
+meter_http_respond(PG_FUNCTION_ARGS)
+{
+	char		status[12];
+
+	pg_ltoa(PG_GETARG_INT32(0), status);
+	(void) set_config_option("response.status", status, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	PG_RETURN_VOID();
+}
+
+/* A function of the schema meter, which the caller must be allowed to run. */
+static Oid
+find_function(char *name, int nargs, const Oid *types)
+{
+	Oid			function = LookupFuncName(list_make2(makeString("meter"), makeString(name)), nargs, types, false);
+	AclResult	acl = meter_function_aclcheck(function, GetUserId(), ACL_EXECUTE);
+
+	if (acl != ACLCHECK_OK)
+		aclcheck_error(acl, OBJECT_FUNCTION, name);
+	return function;
+}
+
+/* Run an operation with the body of the request; null where it gives none. */
+static NullableDatum
+run_operation(char *name, NullableDatum body)
+{
+	const Oid	types[] = {JSONBOID};
+	LOCAL_FCINFO(fcinfo, 1);
+	FmgrInfo	function;
+	NullableDatum answer;
+
+	fmgr_info(find_function(name, lengthof(types), types), &function);
+	InitFunctionCallInfoData(*fcinfo, &function, 1, InvalidOid, NULL, NULL);
+	fcinfo->args[0] = body;
+	answer.value = FunctionCallInvoke(fcinfo);
+	answer.isnull = fcinfo->isnull;
+	return answer;
+}
+
+/* The answer of meter.http_failure to an error; null: no input is to blame. */
+static NullableDatum
+answer_failure(const ErrorData *error, Datum envelope)
+{
+	const char *parts[] = {unpack_sql_state(error->sqlerrcode), error->message, error->detail, error->hint};
+	const Oid	types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	LOCAL_FCINFO(fcinfo, 5);
+	FmgrInfo	function;
+	NullableDatum answer;
+
+	fmgr_info(find_function("http_failure", lengthof(types), types), &function);
+	InitFunctionCallInfoData(*fcinfo, &function, lengthof(types), InvalidOid, NULL, NULL);
+	for (int i = 0; i < lengthof(parts); i++)
+	{
+		fcinfo->args[i].isnull = parts[i] == NULL;
+		if (parts[i])
+			fcinfo->args[i].value = CStringGetTextDatum(parts[i]);
+	}
+	fcinfo->args[lengthof(parts)].value = envelope;
+	fcinfo->args[lengthof(parts)].isnull = false;
+	answer.value = FunctionCallInvoke(fcinfo);
+	answer.isnull = fcinfo->isnull;
+	return answer;
+}
+
+/* Run an operation in a subtransaction, so that nothing is left of what fails but
+ * its status.  read: what makes a body of the third argument; it may fail, too. */
+static Datum
+answer_request(FunctionCallInfo fcinfo, Datum (*read) (Datum argument))
+{
+	char	   *operation = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	NullableDatum body = fcinfo->args[2];
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *error = NULL;
+	NullableDatum answer = {0};
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		if (read && !body.isnull)
+			body.value = read(body.value);
+		answer = run_operation(operation, body);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_END_TRY();
+
+	if (error)
+	{
+		answer = answer_failure(error, PG_GETARG_DATUM(1));
+		if (answer.isnull)
+			ReThrowError(error);
+	}
+	if (answer.isnull)
+		PG_RETURN_NULL();
+	return answer.value;
+}
+
+PG_FUNCTION_INFO_V1(meter_http_answer);
+
+/* meter.http_answer(operation, envelope, body jsonb) */
+Datum
+meter_http_answer(PG_FUNCTION_ARGS)
+{
+	return answer_request(fcinfo, NULL);
+}
+
+/* A document of type json as jsonb. */
+static Datum
+read_json(Datum argument)
+{
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(TextDatumGetCString(argument)));
+}
+
+PG_FUNCTION_INFO_V1(meter_http_answer_json);
+
+/* meter.http_answer(operation, envelope, body json): well-formed JSON may still be
+ * no jsonb (\u0000, say), which is an error of the request as any other. */
+Datum
+meter_http_answer_json(PG_FUNCTION_ARGS)
+{
+	return answer_request(fcinfo, read_json);
+}
