@@ -68,7 +68,8 @@ SQL_MODULES = \
 	sql/api/setup.sql \
 	sql/api/views.sql \
 	sql/api/writable.sql \
-	sql/api/rpc.sql \
+	sql/api/rpc_usage.sql \
+	sql/api/rpc_definitions.sql \
 	sql/api/meter_filters.sql \
 	sql/api/meters.sql \
 	sql/api/devices.sql \

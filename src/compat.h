@@ -18,16 +18,16 @@
 #define METER_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* May the caller execute the function?  16 asks it of all kinds of objects alike. */
+#if PG_VERSION_NUM >= 160000
+#define meter_function_aclcheck(function) object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE)
+#else
+#define meter_function_aclcheck(function) pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE)
+#endif
+
 /* 18 has pg_noreturn in its place, which may only stand in front. */
 #ifndef pg_attribute_noreturn
 #define pg_attribute_noreturn() __attribute__((noreturn))
-#endif
-
-/* 16 has one function for all kinds of objects. */
-#if PG_VERSION_NUM >= 160000
-#define meter_function_aclcheck(function, role, mode) object_aclcheck(ProcedureRelationId, function, role, mode)
-#else
-#define meter_function_aclcheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
 #endif
 
 #ifndef HAVE_INT128

@@ -77,76 +77,26 @@ END
 $function$;
 COMMENT ON FUNCTION meter.http_integer(text, int, int, int) IS 'An integer of the query, the fallback where it is missing; more than the highest is the highest. Errors: 22023 no integer, or less than the lowest. Source: internal.';
 
-CREATE FUNCTION meter.http_organization(wanted text, scope text) RETURNS uuid
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
-	SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-	organization uuid := meter.tenant();
-BEGIN
-	IF wanted IS NOT NULL THEN
-		IF NOT wanted ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
-			RAISE EXCEPTION 'invalid organization "%": expected a UUID', left(wanted, 100)
-				USING ERRCODE = 'invalid_parameter_value', DETAIL = 'INVALID_ORGANIZATION.';
-		END IF;
-		organization := wanted;
-	ELSIF organization IS NULL THEN
-		-- says what is wrong with the claims; the null UUID is nobody's
-		PERFORM meter.require_tenant('00000000-0000-0000-0000-000000000000');
-		RAISE EXCEPTION 'the claims name no organization'
-			USING ERRCODE = 'insufficient_privilege', DETAIL = 'ORGANIZATION_REQUIRED.';
-	END IF;
-	PERFORM meter.require_tenant(organization);
-	-- without a claim of scopes the role decides
-	IF coalesce(meter.has_scope(scope), true) OR meter.has_scope('admin') THEN
-		RETURN organization;
-	END IF;
-	RAISE EXCEPTION 'the claims lack the scope %', scope
-		USING ERRCODE = 'insufficient_privilege', DETAIL = 'INSUFFICIENT_SCOPE.';
-END
-$function$;
-COMMENT ON FUNCTION meter.http_organization(text, text) IS 'The organization a request is for: the one it names (wanted, a UUID), else the one of the claims. scope: read, admin or meter-report; what claims that speak of scopes must hold, or admin. Errors: 22023 no UUID, 42501 (ORGANIZATION_REQUIRED, INVALID_CLAIMS, FOREIGN_ORGANIZATION, INSUFFICIENT_SCOPE). Source: internal.';
+CREATE FUNCTION meter.http_organization(wanted text, scope text, by_name boolean DEFAULT false) RETURNS uuid
+	LANGUAGE c STABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'meter_http_organization_sql';
+COMMENT ON FUNCTION meter.http_organization(text, text, boolean) IS 'The organization a request is for: the one it names (wanted, a UUID), else the one of the claims. scope: read, admin or meter-report; what claims that speak of scopes must hold, or admin; by_name: claims that are silent about scopes do not do, but for a trusted role (default: the role decides then). Errors: 22023 no UUID, 42501 (ORGANIZATION_REQUIRED, INVALID_CLAIMS, FOREIGN_ORGANIZATION, INSUFFICIENT_SCOPE). Source: internal.';
 
--- Statuses of errors.  What is not here is nobody's input: it goes on, and
+-- Errors: what is not known to http_status is nobody's input, and goes on:
 -- PostgREST answers 500, or tries again.
 CREATE FUNCTION meter.http_status(sqlstate text, code text) RETURNS int
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT CASE
-		WHEN code IN ('ORGANIZATION_REQUIRED', 'INVALID_CLAIMS') THEN 401
-		WHEN code = 'VERSION_MISMATCH' THEN 409
-		WHEN sqlstate = '42501' THEN 403
-		WHEN sqlstate = '42704' THEN 404
-		WHEN sqlstate IN ('23505', '23503', '55000', '55006', '42725') THEN 409
-		WHEN sqlstate = '53400' THEN 429
-		WHEN sqlstate = '25006' THEN 405
-		WHEN sqlstate ~ '^(22|23|0A|54|28)' THEN 400 END;
-END;
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'meter_http_status_sql';
 COMMENT ON FUNCTION meter.http_status(text, text) IS 'The HTTP status of an error by its SQLSTATE and stable code; null for what no input is to blame for. Source: internal.';
 
 CREATE FUNCTION meter.http_code(sqlstate text, detail text) RETURNS text
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT COALESCE(
-		pg_catalog.substring(detail, '^([A-Z][A-Z_.]*[A-Z])( at .*)?\.$'),
-		pg_catalog.substring(detail, '"code": *"([A-Z_]+)"'),
-		CASE sqlstate WHEN '42704' THEN 'NOT_FOUND' WHEN '23505' THEN 'ALREADY_EXISTS' WHEN '42501' THEN 'FORBIDDEN'
-			WHEN '55000' THEN 'CONFLICT' WHEN '55006' THEN 'IN_USE' WHEN '42725' THEN 'AMBIGUOUS' WHEN '53400' THEN 'QUOTA_EXCEEDED' WHEN '25006' THEN 'METHOD_NOT_ALLOWED'
-			WHEN '0A000' THEN 'NOT_SUPPORTED' ELSE 'INVALID_REQUEST' END);
-END;
+	LANGUAGE c IMMUTABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'meter_http_code_sql';
 COMMENT ON FUNCTION meter.http_code(text, text) IS 'The stable code of an error: what its DETAIL begins with, else one by its SQLSTATE. Source: internal.';
 
--- Retry-After: whole seconds until the window ends.
 CREATE FUNCTION meter.http_retry_after(detail text) RETURNS int
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
-	SET search_path = pg_catalog, pg_temp
-AS $function$
-BEGIN
-	RETURN greatest(1, ceil(extract(epoch FROM nullif(detail::jsonb #>> '{window,end}', 'infinity')::timestamptz - clock_timestamp())))::int;
-EXCEPTION WHEN data_exception THEN
-	RETURN NULL;	-- a detail that is no document, or an end too far away
-END
-$function$;
+	LANGUAGE c STABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'meter_http_retry_after_sql';
 COMMENT ON FUNCTION meter.http_retry_after(text) IS 'In how many seconds the window of a refused report ends; null where its DETAIL does not tell. Source: internal.';
 
 CREATE FUNCTION meter.http_failure(state text, message text, detail text, hint text, envelope text) RETURNS jsonb
@@ -160,8 +110,11 @@ BEGIN
 	IF status IS NULL THEN
 		RETURN NULL;
 	END IF;
+	IF envelope = 'reports' THEN
+		SELECT r.code, r.status INTO code, status FROM meter.http_report_error(code, status) AS r;
+	END IF;
 	PERFORM meter.http_respond(status);
-	IF status = 429 AND meter.http_retry_after(detail) IS NOT NULL THEN
+	IF state = '53400' AND meter.http_retry_after(detail) IS NOT NULL THEN
 		PERFORM set_config('response.headers', jsonb_build_array(jsonb_build_object('Retry-After', meter.http_retry_after(detail)::text))::text, true);
 	END IF;
 	IF envelope = 'devices' THEN
@@ -176,7 +129,7 @@ COMMENT ON FUNCTION meter.http_failure(text, text, text, text, text) IS 'The ans
 CREATE FUNCTION meter.http_answer(operation text, envelope text DEFAULT 'plain', body jsonb DEFAULT NULL) RETURNS jsonb
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'meter_http_answer';
-COMMENT ON FUNCTION meter.http_answer(text, text, jsonb) IS 'Runs an operation (a function of the schema meter that takes the body and gives the answer''s) and gives its answer, or that of the error it raises: what it did is undone then, response.status is set, and the body says code, message, details and hint; with the envelope devices it is that of seed 001. Errors: what no input is to blame for. Source: internal.';
+COMMENT ON FUNCTION meter.http_answer(text, text, jsonb) IS 'Runs an operation (a function of the schema meter that takes the body and gives the answer''s) and gives its answer, or that of the error it raises: what it did is undone then, response.status is set, and the body says code, message, details and hint; with the envelope devices it is that of seed 001, with the envelope reports codes and statuses are those of seed 002. Errors: what no input is to blame for. Source: internal.';
 
 CREATE FUNCTION meter.http_respond(status int) RETURNS void
 	LANGUAGE c STABLE STRICT
@@ -189,19 +142,8 @@ CREATE FUNCTION meter.http_answer(operation text, envelope text, body json) RETU
 COMMENT ON FUNCTION meter.http_answer(text, text, json) IS 'As the other one, of a body as it came: what no jsonb can hold (\u0000, a number out of range) is an error of the request. Source: internal.';
 
 CREATE FUNCTION meter.http_raise(state text, message text, detail text, hint text) RETURNS void
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-	code text := meter.http_code(state, detail);
-	seconds int := CASE WHEN state = '53400' THEN meter.http_retry_after(detail) END;
-BEGIN
-	RAISE SQLSTATE 'PGRST' USING
-		MESSAGE = jsonb_build_object('code', code, 'message', message, 'details', nullif(detail, ''), 'hint', nullif(hint, ''))::text,
-		DETAIL = jsonb_build_object('status', coalesce(meter.http_status(state, code), 500),
-			'headers', CASE WHEN seconds IS NULL THEN '{}' ELSE jsonb_build_object('Retry-After', seconds::text) END)::text;
-END
-$function$;
+	LANGUAGE c STABLE
+	AS 'MODULE_PATHNAME', 'meter_http_raise';
 COMMENT ON FUNCTION meter.http_raise(text, text, text, text) IS 'Raises an error of that SQLSTATE, message, detail and hint as PostgREST wants it said, which then answers with the status, the stable code and Retry-After. Errors: PGRST. Source: internal.';
 
 CREATE FUNCTION meter.http_check() RETURNS void

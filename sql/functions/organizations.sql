@@ -39,6 +39,16 @@ BEGIN
 	FOR setting IN SELECT jsonb_object_keys(settings) LOOP
 		IF setting = 'custom_fields' THEN
 			PERFORM meter.check_custom_fields(settings -> setting);
+		ELSIF setting = 'licenses' THEN
+			IF jsonb_typeof(settings -> setting) <> 'array' OR jsonb_path_exists(settings -> setting, '$[*] ? (@.type() <> "string")') THEN
+				RAISE EXCEPTION 'invalid organization: settings: licenses: expected an array of strings'
+					USING ERRCODE = 'invalid_parameter_value';
+			END IF;
+		ELSIF setting = 'quota_status' THEN
+			IF settings -> setting NOT IN ('402', '429') THEN
+				RAISE EXCEPTION 'invalid organization: settings: quota_status: expected 402 or 429'
+					USING ERRCODE = 'invalid_parameter_value';
+			END IF;
 		ELSIF setting NOT IN ('partial', 'require_known_subject') THEN
 			RAISE EXCEPTION 'invalid organization: settings: unknown key "%"', setting
 				USING ERRCODE = 'invalid_parameter_value';
@@ -67,7 +77,7 @@ BEGIN
 	RETURN id;
 END
 $function$;
-COMMENT ON FUNCTION meter.create_organization(text, uuid, jsonb) IS 'Creates a tenant. name: 1 to 200 characters; id: its UUID, made up by default; settings: object, partial (boolean, default true: one bad event does not fail its batch), require_known_subject (boolean, default false: events whose subject is no customer''s are rejected), custom_fields (object of strings and numbers: calculations of every meter may name them, a meter''s own of the same name comes first). Result: the id. Errors: 22023 bad argument, 23505 the id is taken, 42501 not the caller''s. Source: standard.';
+COMMENT ON FUNCTION meter.create_organization(text, uuid, jsonb) IS 'Creates a tenant. name: 1 to 200 characters; id: its UUID, made up by default; settings: object, partial (boolean, default true: one bad event does not fail its batch), require_known_subject (boolean, default false: events whose subject is no customer''s are rejected), custom_fields (object of strings and numbers: calculations of every meter may name them, a meter''s own of the same name comes first), licenses (array of strings: what it may use over the HTTP surface of seed 002, which needs metered_products and subscription; absent: everything), quota_status (402 or 429, default 429: the HTTP status there of a report that a quota refuses). Result: the id. Errors: 22023 bad argument, 23505 the id is taken, 42501 not the caller''s. Source: standard.';
 
 CREATE FUNCTION meter.update_organization(organization_id uuid, patch jsonb) RETURNS jsonb
 	LANGUAGE plpgsql

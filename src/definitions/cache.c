@@ -451,7 +451,7 @@ meter_cache_meter_by_name(const pg_uuid_t *organization, const char *name, int l
 		return NULL;
 	if (several)
 		ereport(ERROR,
-				(errcode(ERRCODE_AMBIGUOUS_ALIAS),
+				(errcode(ERRCODE_AMBIGUOUS_FUNCTION),
 				 errmsg("several meters are named \"%.*s\"", len, name),
 				 errhint("Use the meter's key or id.")));
 	found = meter_cache_meter(organization, key, strlen(key));

@@ -241,9 +241,8 @@ bypasses_policies(Oid role)
 	return result || superuser_arg(role);
 }
 
-/* Is the caller one who names the organization in each call? */
-static bool
-caller_is_trusted(void)
+bool
+meter_tenant_trusted(void)
 {
 	Oid			role = GetUserId();
 
@@ -302,7 +301,7 @@ meter_tenant_require(const pg_uuid_t *organization)
 					 errdetail("INVALID_CLAIMS.")));
 			break;
 		case METER_CLAIMS_NONE:
-			if (caller_is_trusted())
+			if (meter_tenant_trusted())
 				return;
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -348,7 +347,7 @@ tenant_bound(FunctionCallInfo fcinfo, int filler)
 		case METER_CLAIMS_TENANT:
 			PG_RETURN_UUID_P(result);
 		case METER_CLAIMS_NONE:
-			if (caller_is_trusted())
+			if (meter_tenant_trusted())
 			{
 				memset(result, filler, sizeof(*result));
 				PG_RETURN_UUID_P(result);
@@ -399,19 +398,28 @@ meter_in_claims(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(meter_tenant_in_claims(PG_GETARG_UUID_P(0)));
 }
 
+MeterScopeClaim
+meter_tenant_scope(const char *scope)
+{
+	const ClaimsCache *claims = current_claims();
+
+	if (claims == NULL || !claims->scoped)
+		return METER_SCOPE_SILENT;
+	for (int i = 0; i < claims->nscopes; i++)
+		if (strcmp(claims->scopes[i], scope) == 0)
+			return METER_SCOPE_HELD;
+	return METER_SCOPE_MISSING;
+}
+
 PG_FUNCTION_INFO_V1(meter_has_scope);
 
 /* meter.has_scope(scope): null where the claims are silent about scopes */
 Datum
 meter_has_scope(PG_FUNCTION_ARGS)
 {
-	const ClaimsCache *claims = current_claims();
-	char	   *scope = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	MeterScopeClaim	held = meter_tenant_scope(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 
-	if (claims == NULL || !claims->scoped)
+	if (held == METER_SCOPE_SILENT)
 		PG_RETURN_NULL();
-	for (int i = 0; i < claims->nscopes; i++)
-		if (strcmp(claims->scopes[i], scope) == 0)
-			PG_RETURN_BOOL(true);
-	PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(held == METER_SCOPE_HELD);
 }

@@ -1,5 +1,5 @@
 /*
- * http.c
+ * request.c
  *		What every request runs through: its headers, its encoding, its answer.
  *
  * PostgREST tells of a request in settings of its transaction and reads the
@@ -109,7 +109,7 @@ static Oid
 find_function(char *name, int nargs, const Oid *types)
 {
 	Oid			function = LookupFuncName(list_make2(makeString("meter"), makeString(name)), nargs, types, false);
-	AclResult	acl = meter_function_aclcheck(function, GetUserId(), ACL_EXECUTE);
+	AclResult	acl = meter_function_aclcheck(function);
 
 	if (acl != ACLCHECK_OK)
 		aclcheck_error(acl, OBJECT_FUNCTION, name);

@@ -1,0 +1,313 @@
+/*
+ * http.c
+ *		SQL: whom a request is for, and what an error is over HTTP.
+ *
+ * Nothing here reads the catalog, so that an error can be put into other words
+ * where it is caught, before its transaction is cleaned up.
+ */
+#include "surface/http.h"
+
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/timestamp.h"
+
+#include "definitions/tenant.h"
+#include "values/json.h"
+#include "values/timestamp.h"
+
+#define UUID_TEXT_LEN 36
+
+void
+meter_http_require_scope(const char *scope, bool by_name)
+{
+	MeterScopeClaim	held = meter_tenant_scope(scope);
+
+	if (held == METER_SCOPE_HELD || meter_tenant_scope("admin") == METER_SCOPE_HELD)
+		return;
+	/* without a claim of scopes the role decides */
+	if (held == METER_SCOPE_SILENT && (!by_name || meter_tenant_trusted()))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("the claims lack the scope %s", scope),
+			 errdetail("INSUFFICIENT_SCOPE.")));
+}
+
+static void
+find_organization(const pg_uuid_t *wanted, pg_uuid_t *organization)
+{
+	if (wanted)
+		*organization = *wanted;
+	else if (meter_tenant_claims(organization) != METER_CLAIMS_TENANT)
+	{
+		/* says what is wrong with the claims; the null UUID is nobody's */
+		memset(organization, 0, sizeof(*organization));
+		meter_tenant_require(organization);
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the request names no organization"),
+				 errdetail("ORGANIZATION_REQUIRED.")));
+	}
+	meter_tenant_require(organization);
+}
+
+void
+meter_http_organization(const pg_uuid_t *wanted, const char *scope, pg_uuid_t *organization)
+{
+	find_organization(wanted, organization);
+	meter_http_require_scope(scope, false);
+}
+
+/* Is the text a UUID in its canonical spelling? */
+static bool
+is_uuid(const char *text)
+{
+	if (strlen(text) != UUID_TEXT_LEN)
+		return false;
+	for (int i = 0; i < UUID_TEXT_LEN; i++)
+	{
+		bool		dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash ? text[i] != '-' : !isxdigit((unsigned char) text[i]))
+			return false;
+	}
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(meter_http_organization_sql);
+
+/* meter.http_organization(wanted, scope, by_name) */
+Datum
+meter_http_organization_sql(PG_FUNCTION_ARGS)
+{
+	char	   *wanted = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *scope = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	pg_uuid_t  *result = palloc(sizeof(pg_uuid_t));
+
+	if (wanted && !is_uuid(wanted))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid organization \"%.*s\": expected a UUID", pg_mbcliplen(wanted, strlen(wanted), 100), wanted),
+				 errdetail("INVALID_ORGANIZATION.")));
+	find_organization(wanted ? DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(wanted))) : NULL, result);
+	meter_http_require_scope(scope, PG_GETARG_BOOL(2));
+	PG_RETURN_UUID_P(result);
+}
+
+int
+meter_http_status(int sqlstate, const char *code)
+{
+	if (strcmp(code, "ORGANIZATION_REQUIRED") == 0 || strcmp(code, "INVALID_CLAIMS") == 0)
+		return 401;
+	if (strcmp(code, "VERSION_MISMATCH") == 0)
+		return 409;
+	switch (sqlstate)
+	{
+		case ERRCODE_INSUFFICIENT_PRIVILEGE:
+			return 403;
+		case ERRCODE_UNDEFINED_OBJECT:
+			return 404;
+		case ERRCODE_READ_ONLY_SQL_TRANSACTION:
+			return 405;
+		case ERRCODE_UNIQUE_VIOLATION:
+		case ERRCODE_FOREIGN_KEY_VIOLATION:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case ERRCODE_OBJECT_IN_USE:
+		case ERRCODE_AMBIGUOUS_FUNCTION:
+			return 409;
+		case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
+			return 429;
+	}
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+		case ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+			return 400;
+	}
+	return 0;
+}
+
+/* The code an error's DETAIL begins with: CODE. or CODE at ….  NULL without. */
+static char *
+leading_code(const char *detail)
+{
+	size_t		len = strspn(detail, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_.");
+	size_t		whole = strlen(detail);
+
+	if (whole == 0 || detail[whole - 1] != '.')
+		return NULL;
+	if (len == whole)
+		len--;
+	else if (strncmp(detail + len, " at ", 4) != 0)
+		return NULL;
+	if (len < 2 || !isupper((unsigned char) detail[0]) || !isupper((unsigned char) detail[len - 1]))
+		return NULL;
+	return pnstrdup(detail, len);
+}
+
+/* The text at a path of a DETAIL that is a JSON object, NULL where there is none. */
+static char *
+detail_text(const char *detail, const char *outer, const char *inner)
+{
+	MeterJson	doc = {0};
+	MeterError	err;
+	int			node;
+
+	if (detail[0] != '{' || !meter_json_parse(&doc, detail, strlen(detail), &err))
+		return NULL;
+	node = meter_json_member(&doc, 0, outer, strlen(outer));
+	if (node >= 0 && inner)
+		node = doc.nodes[node].type == METER_JSON_OBJECT ? meter_json_member(&doc, node, inner, strlen(inner)) : -1;
+	return node >= 0 && doc.nodes[node].type == METER_JSON_STRING ? meter_json_cstring(&doc, node) : NULL;
+}
+
+const char *
+meter_http_code(int sqlstate, const char *detail)
+{
+	char	   *code = detail ? leading_code(detail) : NULL;
+
+	if (code == NULL && detail)
+		code = detail_text(detail, "code", NULL);
+	if (code)
+		return code;
+	switch (sqlstate)
+	{
+		case ERRCODE_INSUFFICIENT_PRIVILEGE:
+			return "FORBIDDEN";
+		case ERRCODE_UNDEFINED_OBJECT:
+			return "NOT_FOUND";
+		case ERRCODE_READ_ONLY_SQL_TRANSACTION:
+			return "METHOD_NOT_ALLOWED";
+		case ERRCODE_UNIQUE_VIOLATION:
+			return "ALREADY_EXISTS";
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+			return "CONFLICT";
+		case ERRCODE_OBJECT_IN_USE:
+			return "IN_USE";
+		case ERRCODE_AMBIGUOUS_FUNCTION:
+			return "AMBIGUOUS";
+		case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
+			return "QUOTA_EXCEEDED";
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+			return "NOT_SUPPORTED";
+	}
+	return "INVALID_REQUEST";
+}
+
+int
+meter_http_retry_after(const char *detail)
+{
+	char	   *end = detail ? detail_text(detail, "window", "end") : NULL;
+	TimestampTz time;
+	int64		wait;
+	MeterError	err;
+
+	if (end == NULL || !meter_timestamp_parse(end, strlen(end), &time, &err))
+		return 0;
+	wait = (time - GetCurrentTimestamp() + USECS_PER_SEC - 1) / USECS_PER_SEC;
+	return wait > PG_INT32_MAX ? 0 : Max(wait, 1);
+}
+
+/* Append a member of an object: a text, or null. */
+static void
+append_member(StringInfo buf, const char *name, const char *value)
+{
+	appendStringInfo(buf, "%c\"%s\":", buf->len == 0 ? '{' : ',', name);
+	if (value && value[0] != '\0')
+		escape_json(buf, value);
+	else
+		appendStringInfoString(buf, "null");
+}
+
+void
+meter_http_throw(int status, int sqlstate, const char *message, const char *detail, const char *hint)
+{
+	int			wait = sqlstate == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED ? meter_http_retry_after(detail) : 0;
+	StringInfoData body;
+
+	initStringInfo(&body);
+	append_member(&body, "code", meter_http_code(sqlstate, detail));
+	append_member(&body, "message", message);
+	append_member(&body, "details", detail);
+	append_member(&body, "hint", hint);
+	appendStringInfoChar(&body, '}');
+	ereport(ERROR,
+			(errcode(MAKE_SQLSTATE('P', 'G', 'R', 'S', 'T')),
+			 errmsg_internal("%s", body.data),
+			 errdetail_internal("{\"status\":%d,\"headers\":{%s}}", status,
+								wait > 0 ? psprintf("\"Retry-After\":\"%d\"", wait) : "")));
+}
+
+/* A text argument, NULL where it is null. */
+static char *
+text_argument(FunctionCallInfo fcinfo, int i)
+{
+	return PG_ARGISNULL(i) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(i));
+}
+
+/* An argument that is a SQLSTATE. */
+static int
+sqlstate_argument(FunctionCallInfo fcinfo, int i)
+{
+	char	   *state = text_argument(fcinfo, i);
+
+	if (state == NULL || strlen(state) != 5)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid SQLSTATE: expected five characters")));
+	return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
+}
+
+PG_FUNCTION_INFO_V1(meter_http_status_sql);
+
+/* meter.http_status(sqlstate, code) */
+Datum
+meter_http_status_sql(PG_FUNCTION_ARGS)
+{
+	int			status = meter_http_status(sqlstate_argument(fcinfo, 0), text_to_cstring(PG_GETARG_TEXT_PP(1)));
+
+	if (status == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(status);
+}
+
+PG_FUNCTION_INFO_V1(meter_http_code_sql);
+
+/* meter.http_code(sqlstate, detail) */
+Datum
+meter_http_code_sql(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(meter_http_code(sqlstate_argument(fcinfo, 0), text_argument(fcinfo, 1))));
+}
+
+PG_FUNCTION_INFO_V1(meter_http_retry_after_sql);
+
+/* meter.http_retry_after(detail) */
+Datum
+meter_http_retry_after_sql(PG_FUNCTION_ARGS)
+{
+	int			wait = meter_http_retry_after(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+
+	if (wait == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(wait);
+}
+
+PG_FUNCTION_INFO_V1(meter_http_raise);
+
+/* meter.http_raise(state, message, detail, hint) */
+Datum
+meter_http_raise(PG_FUNCTION_ARGS)
+{
+	int			sqlstate = sqlstate_argument(fcinfo, 0);
+	char	   *detail = text_argument(fcinfo, 2);
+	int			status = meter_http_status(sqlstate, meter_http_code(sqlstate, detail));
+
+	meter_http_throw(status ? status : 500, sqlstate, text_argument(fcinfo, 1), detail, text_argument(fcinfo, 3));
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,38 @@
+/*
+ * http.h
+ *		What the functions of meter_api share: whom a request is for, and how an
+ *		error is said to PostgREST.
+ */
+#ifndef METER_SURFACE_HTTP_H
+#define METER_SURFACE_HTTP_H
+
+#include "compat.h"
+
+#include "utils/uuid.h"
+
+/*
+ * The organization of a request: the one it names (wanted), else (NULL) the
+ * claims'.  Raises 42501 where it is not the caller's, there is none, or the
+ * claims lack the scope.
+ */
+extern void meter_http_organization(const pg_uuid_t *wanted, const char *scope, pg_uuid_t *organization);
+
+/* Raise 42501 where the claims speak of scopes and hold neither this one nor
+ * admin; with by_name also where they are silent and the role is not trusted. */
+extern void meter_http_require_scope(const char *scope, bool by_name);
+
+/* The stable code of an error by its SQLSTATE and DETAIL (may be NULL). */
+extern const char *meter_http_code(int sqlstate, const char *detail);
+
+/* The HTTP status of an error; 0 for what no input is to blame for. */
+extern int	meter_http_status(int sqlstate, const char *code);
+
+/* In how many seconds the window of a refused report ends; 0 where its DETAIL
+ * does not tell. */
+extern int	meter_http_retry_after(const char *detail);
+
+/* Raise an error as PostgREST wants it said; detail and hint may be NULL. */
+extern void meter_http_throw(int status, int sqlstate, const char *message, const char *detail,
+							 const char *hint) pg_attribute_noreturn();
+
+#endif							/* METER_SURFACE_HTTP_H */
