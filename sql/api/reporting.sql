@@ -56,7 +56,7 @@ BEGIN
 		head := namesakes[1];
 		IF cardinality(namesakes) > 1 THEN
 			RAISE EXCEPTION 'several meters are named "%"', meter
-				USING ERRCODE = 'ambiguous_alias', HINT = 'Use the meter''s key or id.';
+				USING ERRCODE = 'ambiguous_function', HINT = 'Use the meter''s key or id.';
 		END IF;
 	END IF;
 	IF head.id IS NULL THEN
