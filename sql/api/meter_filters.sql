@@ -7,12 +7,12 @@ CREATE FUNCTION meter.http_filter_kind(field text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT CASE
-		WHEN field IN ('id', 'organization_id') THEN 'uuid'
+		WHEN field IN ('id', 'organization_id', 'workspace_id') THEN 'uuid'
 		WHEN field IN ('created_at', 'updated_at') THEN 'time'
-		WHEN field IN ('negative_allowed') THEN 'boolean'
+		WHEN field = 'negative_allowed' THEN 'boolean'
 		WHEN field IN ('dimensions', 'event_schema', 'late_event_policy') THEN 'document'
 		WHEN field IN ('dedup_key_path', 'function', 'key', 'metric_key', 'name', 'unique_by_field',
-			'unit_currency_field', 'unit_label', 'value_field', 'workspace_id') THEN 'text' END;
+			'unit_currency_field', 'unit_label', 'value_field') THEN 'text' END;
 END;
 COMMENT ON FUNCTION meter.http_filter_kind(text) IS 'What the values of a field of listed meters are: text, uuid, time, boolean or document; null for a field they have not. Source: seed 000 (GET /meters).';
 
@@ -179,7 +179,7 @@ BEGIN ATOMIC
 		'name', definition -> 'name', 'function', definition -> 'function', 'value_field', definition -> 'value_field',
 		'unique_by_field', definition -> 'unique_by_field', 'dedup_key_path', definition -> 'dedup_key_path',
 		'negative_allowed', definition -> 'negative_allowed', 'unit_label', definition -> 'unit_label',
-		'unit_currency_field', definition -> 'unit_currency_field', 'workspace_id', definition -> 'workspace_id',
+		'unit_currency_field', definition -> 'unit_currency_field', 'workspace_id', pg_catalog.lower(definition ->> 'workspace_id'),
 		'created_at', EXTRACT(epoch FROM (head).created_at), 'updated_at', EXTRACT(epoch FROM (head).updated_at));
 END;
 COMMENT ON FUNCTION meter.http_filter_data(meter.meter, jsonb) IS 'What the filter tree of a list sees of a meter. Source: internal.';

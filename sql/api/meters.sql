@@ -134,8 +134,10 @@ CREATE FUNCTION meter.http_create_meter(body jsonb) RETURNS jsonb
 AS $function$
 DECLARE
 	organization uuid := meter.http_organization(NULL, 'admin');
-	document jsonb := meter.create_meter(organization, body);
+	document jsonb;
 BEGIN
+	PERFORM meter.http_known_parameters();
+	document := meter.create_meter(organization, body);
 	PERFORM meter.http_respond(201);
 	RETURN jsonb_build_object('data', meter.http_meter(document));
 END
@@ -158,6 +160,7 @@ DECLARE
 	head meter.meter := meter.http_head(organization);
 	fixed text;
 BEGIN
+	PERFORM meter.http_known_parameters();
 	FOREACH fixed IN ARRAY '{key,metric_key}'::text[] LOOP
 		IF jsonb_typeof(body) = 'object' AND body ? fixed THEN
 			PERFORM meter.refuse_member('meter patch', 'IMMUTABLE', fixed, fixed || ' cannot change');
