@@ -117,12 +117,12 @@ END
 $function$;
 COMMENT ON FUNCTION meter.http_filter_leaf(text, text) IS 'A parameter field.op=value (field=value is eq) as a leaf of a filter tree. Errors: 22023 (INVALID_FILTER) unknown field or op, or a value that is not of the field''s kind. Source: seed 000 (GET /meters).';
 
-CREATE FUNCTION meter.http_instant(seconds jsonb) RETURNS timestamptz
+CREATE FUNCTION meter.http_instant(microseconds bigint) RETURNS timestamptz
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT '1970-01-01 00:00:00+00'::timestamptz + (seconds::numeric * 1000000)::bigint * '1 microsecond'::interval;
+	SELECT '1970-01-01 00:00:00+00'::timestamptz + microseconds * '1 microsecond'::interval;
 END;
-COMMENT ON FUNCTION meter.http_instant(jsonb) IS 'The instant so many seconds after 1970 began. Source: internal.';
+COMMENT ON FUNCTION meter.http_instant(bigint) IS 'The instant so many microseconds after 1970 began. Source: internal.';
 
 -- Besides the filters, what an index can find by them: all of it is true of
 -- every meter that they let through.
@@ -155,10 +155,10 @@ BEGIN
 			END CASE;
 		END IF;
 		IF leaf ->> 'field' = 'created_at' AND leaf ->> 'op' IN ('eq', 'gt', 'gte') THEN
-			oldest := greatest(oldest, meter.http_instant(leaf -> 'value'));
+			oldest := greatest(oldest, meter.http_instant(((leaf -> 'value')::numeric * 1000000)::bigint));
 		END IF;
 		IF leaf ->> 'field' = 'created_at' AND leaf ->> 'op' IN ('eq', 'lt', 'lte') THEN
-			newest := least(newest, meter.http_instant(leaf -> 'value'));
+			newest := least(newest, meter.http_instant(((leaf -> 'value')::numeric * 1000000)::bigint));
 		END IF;
 		IF jsonb_array_length(leaves) + coalesce(jsonb_array_length(documents), 0) > 100 THEN
 			PERFORM meter.refuse_parameter(left(parameter.name, 100), 'more than 100 filters', 'INVALID_FILTER');
@@ -235,7 +235,7 @@ BEGIN
 	IF bytes IS NULL OR substr(bytes, 25) <> meter.http_cursor_digest(list, substr(bytes, 1, 24)) THEN
 		PERFORM meter.refuse_parameter('cursor', 'expected next_cursor of a page of the same list', 'INVALID_CURSOR');
 	END IF;
-	created_at := meter.http_instant(to_jsonb(('x' || encode(substr(bytes, 1, 8), 'hex'))::bit(64)::bigint / 1000000.0));
+	created_at := meter.http_instant(('x' || encode(substr(bytes, 1, 8), 'hex'))::bit(64)::bigint);
 	id := encode(substr(bytes, 9, 16), 'hex')::uuid;
 END
 $function$;
