@@ -58,7 +58,7 @@ CREATE FUNCTION meter.http_list_meters(body jsonb) RETURNS jsonb
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	-- what the filters leave to an index differs from one request to the next
-	SET plan_cache_mode = force_custom_plan
+	SET plan_cache_mode = force_custom_plan SET jit = off
 AS $function$
 DECLARE
 	organization uuid := meter.http_organization(NULL, 'read');
@@ -280,7 +280,7 @@ COMMENT ON FUNCTION meter_api.get_meter_version() IS 'GET /meters/{id}/versions/
 CREATE FUNCTION meter.http_breaches(organization uuid, meter_id uuid) RETURNS jsonb
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
-	SET plan_cache_mode = force_custom_plan
+	SET plan_cache_mode = force_custom_plan SET jit = off
 AS $function$
 #variable_conflict use_column
 DECLARE
