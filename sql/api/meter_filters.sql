@@ -7,12 +7,12 @@ CREATE FUNCTION meter.http_filter_kind(field text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT CASE
-		WHEN field IN ('id', 'organization_id') THEN 'uuid'
+		WHEN field IN ('id', 'organization_id', 'workspace_id') THEN 'uuid'
 		WHEN field IN ('created_at', 'updated_at') THEN 'time'
-		WHEN field IN ('negative_allowed') THEN 'boolean'
+		WHEN field = 'negative_allowed' THEN 'boolean'
 		WHEN field IN ('dimensions', 'event_schema', 'late_event_policy') THEN 'document'
 		WHEN field IN ('dedup_key_path', 'function', 'key', 'metric_key', 'name', 'unique_by_field',
-			'unit_currency_field', 'unit_label', 'value_field', 'workspace_id') THEN 'text' END;
+			'unit_currency_field', 'unit_label', 'value_field') THEN 'text' END;
 END;
 COMMENT ON FUNCTION meter.http_filter_kind(text) IS 'What the values of a field of listed meters are: text, uuid, time, boolean or document; null for a field they have not. Source: seed 000 (GET /meters).';
 
@@ -117,12 +117,12 @@ END
 $function$;
 COMMENT ON FUNCTION meter.http_filter_leaf(text, text) IS 'A parameter field.op=value (field=value is eq) as a leaf of a filter tree. Errors: 22023 (INVALID_FILTER) unknown field or op, or a value that is not of the field''s kind. Source: seed 000 (GET /meters).';
 
-CREATE FUNCTION meter.http_instant(seconds jsonb) RETURNS timestamptz
+CREATE FUNCTION meter.http_instant(microseconds bigint) RETURNS timestamptz
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT '1970-01-01 00:00:00+00'::timestamptz + (seconds::numeric * 1000000)::bigint * '1 microsecond'::interval;
+	SELECT '1970-01-01 00:00:00+00'::timestamptz + microseconds * '1 microsecond'::interval;
 END;
-COMMENT ON FUNCTION meter.http_instant(jsonb) IS 'The instant so many seconds after 1970 began. Source: internal.';
+COMMENT ON FUNCTION meter.http_instant(bigint) IS 'The instant so many microseconds after 1970 began. Source: internal.';
 
 -- Besides the filters, what an index can find by them: all of it is true of
 -- every meter that they let through.
@@ -155,10 +155,10 @@ BEGIN
 			END CASE;
 		END IF;
 		IF leaf ->> 'field' = 'created_at' AND leaf ->> 'op' IN ('eq', 'gt', 'gte') THEN
-			oldest := greatest(oldest, meter.http_instant(leaf -> 'value'));
+			oldest := greatest(oldest, meter.http_instant(((leaf -> 'value')::numeric * 1000000)::bigint));
 		END IF;
 		IF leaf ->> 'field' = 'created_at' AND leaf ->> 'op' IN ('eq', 'lt', 'lte') THEN
-			newest := least(newest, meter.http_instant(leaf -> 'value'));
+			newest := least(newest, meter.http_instant(((leaf -> 'value')::numeric * 1000000)::bigint));
 		END IF;
 		IF jsonb_array_length(leaves) + coalesce(jsonb_array_length(documents), 0) > 100 THEN
 			PERFORM meter.refuse_parameter(left(parameter.name, 100), 'more than 100 filters', 'INVALID_FILTER');
@@ -179,7 +179,7 @@ BEGIN ATOMIC
 		'name', definition -> 'name', 'function', definition -> 'function', 'value_field', definition -> 'value_field',
 		'unique_by_field', definition -> 'unique_by_field', 'dedup_key_path', definition -> 'dedup_key_path',
 		'negative_allowed', definition -> 'negative_allowed', 'unit_label', definition -> 'unit_label',
-		'unit_currency_field', definition -> 'unit_currency_field', 'workspace_id', definition -> 'workspace_id',
+		'unit_currency_field', definition -> 'unit_currency_field', 'workspace_id', pg_catalog.lower(definition ->> 'workspace_id'),
 		'created_at', EXTRACT(epoch FROM (head).created_at), 'updated_at', EXTRACT(epoch FROM (head).updated_at));
 END;
 COMMENT ON FUNCTION meter.http_filter_data(meter.meter, jsonb) IS 'What the filter tree of a list sees of a meter. Source: internal.';
@@ -235,7 +235,7 @@ BEGIN
 	IF bytes IS NULL OR substr(bytes, 25) <> meter.http_cursor_digest(list, substr(bytes, 1, 24)) THEN
 		PERFORM meter.refuse_parameter('cursor', 'expected next_cursor of a page of the same list', 'INVALID_CURSOR');
 	END IF;
-	created_at := meter.http_instant(to_jsonb(('x' || encode(substr(bytes, 1, 8), 'hex'))::bit(64)::bigint / 1000000.0));
+	created_at := meter.http_instant(('x' || encode(substr(bytes, 1, 8), 'hex'))::bit(64)::bigint);
 	id := encode(substr(bytes, 9, 16), 'hex')::uuid;
 END
 $function$;

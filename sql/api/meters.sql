@@ -58,7 +58,7 @@ CREATE FUNCTION meter.http_list_meters(body jsonb) RETURNS jsonb
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	-- what the filters leave to an index differs from one request to the next
-	SET plan_cache_mode = force_custom_plan
+	SET plan_cache_mode = force_custom_plan SET jit = off
 AS $function$
 DECLARE
 	organization uuid := meter.http_organization(NULL, 'read');
@@ -134,8 +134,10 @@ CREATE FUNCTION meter.http_create_meter(body jsonb) RETURNS jsonb
 AS $function$
 DECLARE
 	organization uuid := meter.http_organization(NULL, 'admin');
-	document jsonb := meter.create_meter(organization, body);
+	document jsonb;
 BEGIN
+	PERFORM meter.http_known_parameters();
+	document := meter.create_meter(organization, body);
 	PERFORM meter.http_respond(201);
 	RETURN jsonb_build_object('data', meter.http_meter(document));
 END
@@ -158,6 +160,7 @@ DECLARE
 	head meter.meter := meter.http_head(organization);
 	fixed text;
 BEGIN
+	PERFORM meter.http_known_parameters();
 	FOREACH fixed IN ARRAY '{key,metric_key}'::text[] LOOP
 		IF jsonb_typeof(body) = 'object' AND body ? fixed THEN
 			PERFORM meter.refuse_member('meter patch', 'IMMUTABLE', fixed, fixed || ' cannot change');
@@ -277,7 +280,7 @@ COMMENT ON FUNCTION meter_api.get_meter_version() IS 'GET /meters/{id}/versions/
 CREATE FUNCTION meter.http_breaches(organization uuid, meter_id uuid) RETURNS jsonb
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
-	SET plan_cache_mode = force_custom_plan
+	SET plan_cache_mode = force_custom_plan SET jit = off
 AS $function$
 #variable_conflict use_column
 DECLARE
