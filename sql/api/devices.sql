@@ -229,7 +229,7 @@ COMMENT ON FUNCTION meter.http_create_device(jsonb) IS 'Operation of meter_api.c
 CREATE FUNCTION meter_api.create_device(json) RETURNS jsonb
 	LANGUAGE sql
 BEGIN ATOMIC
-	SELECT meter.http_answer('http_create_device', 'devices', $1::jsonb);
+	SELECT meter.http_answer('http_create_device', 'devices', $1);
 END;
 COMMENT ON FUNCTION meter_api.create_device(json) IS 'POST /api/v1/meters: creates a device. Body: object of account_id and the members of meter.create_device. Result: 201, the envelope with the meter. Errors: 400, 401, 403, 409 the serial number is taken. Source: seed 001 (POST /api/v1/meters).';
 
@@ -285,7 +285,7 @@ COMMENT ON FUNCTION meter.http_update_device(jsonb) IS 'Operation of meter_api.u
 CREATE FUNCTION meter_api.update_device(json) RETURNS jsonb
 	LANGUAGE sql
 BEGIN ATOMIC
-	SELECT meter.http_answer('http_update_device', 'devices', $1::jsonb);
+	SELECT meter.http_answer('http_update_device', 'devices', $1);
 END;
 COMMENT ON FUNCTION meter_api.update_device(json) IS 'PUT /api/v1/meters/{id}: changes a device. Body: object of account_id and the members of meter.update_device that change; id, serial_number, meter_type, communication_type, created_at and updated_at only as they are. Result: 200, the envelope with the meter. Errors: 400, 401, 403 the account has no such meter, 409 what was read contradicts last_reading_value or rollover_at. Source: seed 001 (PUT /api/v1/meters/:id).';
 
