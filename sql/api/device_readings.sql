@@ -97,7 +97,7 @@ COMMENT ON FUNCTION meter.http_create_device_readings(jsonb) IS 'Operation of me
 CREATE FUNCTION meter_api.create_device_readings(json) RETURNS jsonb
 	LANGUAGE sql
 BEGIN ATOMIC
-	SELECT meter.http_answer('http_create_device_readings', 'devices', $1::jsonb);
+	SELECT meter.http_answer('http_create_device_readings', 'devices', $1);
 END;
 COMMENT ON FUNCTION meter_api.create_device_readings(json) IS 'POST /api/v1/meters/{id}/readings: records what was read from a device, as meter.record_readings does. Body: object of value (number, or a string with one), read_at (RFC 3339), quality (actual or estimated, default actual) and source, or an array of 1 to 10000 of these; account_id in it, or in the query. Result: the envelope with the reading, or the array of them: meter_id, read_at, value, quality, source, status (as meter.record_readings gives it), code, message, and what it counts: consumption and interval_start. 201 something was recorded, 200 all of it was before. Errors: 400 nothing can be recorded, 401, 403 the account has no such meter, 409 another reading of that instant counts (this one is kept). Source: seed 001 (last_reading_value).';
 

@@ -154,36 +154,25 @@ END
 $function$;
 COMMENT ON FUNCTION meter.http_lock_device(uuid) IS 'The document of the device that the path names, its row locked. Errors: 22023, 42501 the account has no such device. Source: internal.';
 
-CREATE FUNCTION meter.http_sort_column() RETURNS text
+CREATE FUNCTION meter.http_device_order() RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-	given text := coalesce(meter.http_parameter('sortBy'), 'id');
-	columns text[] := ARRAY(SELECT jsonb_object_keys(meter.http_device('{}')));
+	field text := coalesce(meter.http_parameter('sortBy'), 'id');
+	direction text := lower(coalesce(meter.http_parameter('sortOrder'), 'asc'));
+	fields text[] := ARRAY(SELECT jsonb_object_keys(meter.http_device('{}')));
 BEGIN
-	IF given <> ALL (columns) THEN
-		PERFORM meter.refuse_parameter('sortBy', format('expected one of %s', array_to_string(columns, ', ')));
-	END IF;
-	RETURN CASE given WHEN 'account_id' THEN 'organization_id' ELSE given END;
-END
-$function$;
-COMMENT ON FUNCTION meter.http_sort_column() IS 'The column of meter.devices that the parameter sortBy names, default id. Errors: 22023. Source: internal.';
-
-CREATE FUNCTION meter.http_sort_order() RETURNS text
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
-	SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-	given text := lower(coalesce(meter.http_parameter('sortOrder'), 'asc'));
-BEGIN
-	IF given NOT IN ('asc', 'desc') THEN
+	IF field <> ALL (fields) THEN
+		PERFORM meter.refuse_parameter('sortBy', 'expected one of ' || array_to_string(fields, ', '));
+	ELSIF direction NOT IN ('asc', 'desc') THEN
 		PERFORM meter.refuse_parameter('sortOrder', 'expected asc or desc');
 	END IF;
-	RETURN given;
+	-- the order of ids is the one of the key's index, in both directions
+	RETURN CASE WHEN field NOT IN ('id', 'account_id') THEN format('d.%I %s NULLS LAST, ', field, direction) ELSE '' END || 'd.id ' || direction;
 END
 $function$;
-COMMENT ON FUNCTION meter.http_sort_order() IS 'asc, the default, or desc, as the parameter sortOrder says. Errors: 22023. Source: internal.';
+COMMENT ON FUNCTION meter.http_device_order() IS 'The order of devices d that the parameters sortBy and sortOrder ask for, as ORDER BY says it; ties are in the order of ids. Errors: 22023. Source: internal.';
 
 CREATE FUNCTION meter.http_list_devices(body jsonb) RETURNS jsonb
 	LANGUAGE plpgsql STABLE
@@ -208,8 +197,8 @@ BEGIN
 	EXECUTE format('SELECT count(*) FROM meter.devices AS d WHERE %s', matching) INTO total USING organization, wanted;
 	-- the page is cut first: its rows only become documents
 	EXECUTE format('SELECT to_jsonb(ARRAY(SELECT meter.http_device(to_jsonb(l)) FROM (
-			SELECT d.* FROM meter.devices AS d WHERE %1$s ORDER BY d.%2$I %3$s NULLS LAST, d.id %3$s LIMIT $3 OFFSET $4) AS l))',
-		matching, meter.http_sort_column(), meter.http_sort_order())
+			SELECT d.* FROM meter.devices AS d WHERE %s ORDER BY %s LIMIT $3 OFFSET $4) AS l))',
+		matching, meter.http_device_order())
 		INTO found USING organization, wanted, rows, (page - 1) * rows;
 	RETURN meter.http_envelope(found, total);
 END
@@ -240,7 +229,7 @@ COMMENT ON FUNCTION meter.http_create_device(jsonb) IS 'Operation of meter_api.c
 CREATE FUNCTION meter_api.create_device(json) RETURNS jsonb
 	LANGUAGE sql
 BEGIN ATOMIC
-	SELECT meter.http_answer('http_create_device', 'devices', $1::jsonb);
+	SELECT meter.http_answer('http_create_device', 'devices', $1);
 END;
 COMMENT ON FUNCTION meter_api.create_device(json) IS 'POST /api/v1/meters: creates a device. Body: object of account_id and the members of meter.create_device. Result: 201, the envelope with the meter. Errors: 400, 401, 403, 409 the serial number is taken. Source: seed 001 (POST /api/v1/meters).';
 
@@ -296,7 +285,7 @@ COMMENT ON FUNCTION meter.http_update_device(jsonb) IS 'Operation of meter_api.u
 CREATE FUNCTION meter_api.update_device(json) RETURNS jsonb
 	LANGUAGE sql
 BEGIN ATOMIC
-	SELECT meter.http_answer('http_update_device', 'devices', $1::jsonb);
+	SELECT meter.http_answer('http_update_device', 'devices', $1);
 END;
 COMMENT ON FUNCTION meter_api.update_device(json) IS 'PUT /api/v1/meters/{id}: changes a device. Body: object of account_id and the members of meter.update_device that change; id, serial_number, meter_type, communication_type, created_at and updated_at only as they are. Result: 200, the envelope with the meter. Errors: 400, 401, 403 the account has no such meter, 409 what was read contradicts last_reading_value or rollover_at. Source: seed 001 (PUT /api/v1/meters/:id).';
 
