@@ -6,7 +6,7 @@ SET TimeZone = 'UTC';
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(), meter.setup_roles(); END $$;
-SELECT plan(25);
+SELECT plan(27);
 
 CREATE TABLE tenant (name text, id uuid);
 INSERT INTO tenant VALUES ('a', '00000000-0000-4000-8000-00000000000a'), ('b', '00000000-0000-4000-8000-00000000000b');
@@ -151,6 +151,18 @@ SELECT is_empty($$
 	SELECT role, got FROM (SELECT role, tried(role, format('INSERT INTO meter.event_inbox (organization_id, event) VALUES (%L, %L)', id, '{}')) AS got FROM role, tenant WHERE name = 'b' OFFSET 0) AS g
 	WHERE got NOT LIKE '42501 %'
 $$, '... or brings events for him');
+-- Views go by their triggers, or by the tables below them.
+SELECT is_empty($$
+	SELECT role, name, got FROM (SELECT role, r.name, tried(role, format(command, r.name, t.id)) AS got
+		FROM role, relation AS r, tenant AS t, (VALUES ('UPDATE %s SET organization_id = organization_id WHERE organization_id = %L'), ('DELETE FROM %s WHERE organization_id = %L')) AS c (command)
+		WHERE t.name = 'b' AND relkind = 'v' AND of_tenants OFFSET 0) AS g
+	WHERE got <> '0 rows' AND got NOT LIKE '42501 permission denied for %' AND got NOT LIKE '55000 cannot %' AND got NOT LIKE '0A000 cannot %'
+$$, '... nor through a view');
+SELECT is_empty($$
+	SELECT role, name, got FROM (SELECT role, r.name, tried(role, format('INSERT INTO %s (organization_id) VALUES (%L)', r.name, t.id)) AS got
+		FROM role, relation AS r, tenant AS t WHERE t.name = 'b' AND relkind = 'v' AND of_tenants AND r.name <> 'meter.event_inbox' OFFSET 0) AS g
+	WHERE got NOT LIKE '42501 %' AND got NOT LIKE 'PGRST {"code": "FOREIGN_ORGANIZATION"%' AND got NOT LIKE '55000 cannot insert %' AND got NOT LIKE '0A000 cannot %'
+$$, 'nobody writes a row for another through a view');
 SELECT is_empty($$SELECT c.oid::regclass, role FROM pg_class AS c, role
 	WHERE c.relkind = 'S' AND c.relnamespace IN ('meter'::regnamespace, 'meter_api'::regnamespace)
 		AND (has_sequence_privilege(role, c.oid, 'SELECT, UPDATE') OR role = 'meter_reader' AND has_sequence_privilege(role, c.oid, 'USAGE'))$$, 'sequences give numbers to who writes, and are set or read by nobody');
@@ -213,7 +225,7 @@ SELECT is_empty($$SELECT name FROM refusal WHERE role = 'meter_reader' AND got L
 -- The others.  What reads or writes nothing is by its mark; the rest is named.
 CREATE TABLE harmless (reason text, names text[]);
 INSERT INTO harmless VALUES
-	('for the owner: granted to nobody', '{create_store,create_outbox,create_thresholds,create_readings,protect_tables,setup_roles,grant_privileges,grant_on_tables,grant_on_routines,
+	('for the owner: granted to nobody', '{create_store,create_outbox,create_thresholds,create_readings,create_api_views,describe_api_view,relate_api_views,make_writable,protect_tables,setup_roles,grant_privileges,grant_on_tables,grant_on_routines,
 		create_partitions,drop_partitions,drop_month,schedule_jobs,unschedule_jobs}'),
 	('works for all organizations, or the one of the claims: roles.sql', '{outbox_claim,outbox_claim_page,outbox_ack,outbox_fail,outbox_replay,outbox_delete_delivered,sweep_thresholds,run_reprocess_jobs}'),
 	('takes an organization''s id by another name', '{create_organization}'),
@@ -234,6 +246,10 @@ SELECT is_empty($$
 		-- operations of the HTTP surface have the tenant from the claims
 		AND NOT (proname LIKE 'http\_%' AND prosrc LIKE '%meter.http\_organization(%')
 		AND NOT (nspname = 'meter_api' AND pg_get_functiondef(oid) LIKE '%meter.http\_answer(%')
+		-- relationships: from a row of a view to rows of a view
+		AND NOT (nspname = 'meter_api' AND lanname = 'sql' AND provolatile = 's' AND pronargs = 1
+			AND EXISTS (SELECT FROM pg_class AS c JOIN relation AS v ON v.oid = c.oid WHERE c.reltype = proargtypes[0] AND c.relkind = 'v')
+			AND EXISTS (SELECT FROM pg_class AS c JOIN relation AS v ON v.oid = c.oid WHERE c.reltype = prorettype AND c.relkind = 'v'))
 $$, 'every other function is known to be harmless');
 SELECT is_empty($$SELECT name FROM routine WHERE prosecdef OR proleakproof$$, 'none runs with rights of its own, or is trusted to tell nothing');
 SELECT is_empty($$SELECT name, r.role FROM routine, role AS r, harmless AS h
