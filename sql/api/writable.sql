@@ -20,6 +20,7 @@ DECLARE
 	org CONSTANT uuid := organization_id;
 	result jsonb;
 BEGIN
+	PERFORM meter.require_tenant(org);
 	CASE operation
 		WHEN 'INSERT meters' THEN result := meter.create_meter(org, given);
 		-- the version that was read, or the one that the client says
@@ -71,6 +72,7 @@ DECLARE
 	outcome record;
 	stored jsonb;
 BEGIN
+	PERFORM meter.require_tenant(org);
 	PERFORM meter.check_members('event', given, '{id,source,type,subject,time,data,meter_id}');
 	SELECT i.* INTO outcome FROM meter.ingest(org, meter.rename_members(given, '{"meter_id": "meter"}')::json) AS i;
 	IF outcome.status IN ('rejected', 'conflict') THEN
@@ -100,6 +102,7 @@ AS $function$
 DECLARE
 	recorded jsonb;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	PERFORM meter.check_members('reading', given, '{device_id,value,read_at,quality,source}');
 	recorded := meter.record_reading(organization_id, 'id:' || (given ->> 'device_id'), (given ->> 'value')::numeric,
 		(given ->> 'read_at')::timestamptz, coalesce(given ->> 'quality', 'actual'), given ->> 'source');

@@ -4,7 +4,7 @@
 CREATE FUNCTION meter.owner_routines() RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT '{create_store,create_outbox,create_thresholds,create_readings,create_api_views,describe_api_view,relate_api_views,make_writable,protect_tables,setup_roles,grant_privileges,create_partitions,drop_partitions,drop_month,schedule_jobs,unschedule_jobs}'::text[];
+	SELECT '{create_store,create_outbox,create_thresholds,create_readings,create_api_views,describe_api_view,relate_api_views,make_writable,protect_tables,setup_roles,grant_privileges,grant_on_tables,grant_on_routines,create_partitions,drop_partitions,drop_month,schedule_jobs,unschedule_jobs}'::text[];
 END;
 COMMENT ON FUNCTION meter.owner_routines() IS 'Functions that make or drop tables, roles or jobs: for the extension''s owner only. Source: internal.';
 

@@ -125,7 +125,11 @@ CREATE TABLE meter.meter_version (
 		ELSE archived_reason IS NOT NULL END),
 	-- A meter is measured by one version at any time.  Looked at when a statement
 	-- ends: one that moves a bound between two versions may take them in any order.
+	-- Numbers are a meter's own; the hash keeps a tenant who writes another one's
+	-- from being in his way.
 	CONSTRAINT meter_version_ranges EXCLUDE USING gist (
+		pg_catalog.int8range(pg_catalog.uuid_hash_extended(organization_id, 0), pg_catalog.uuid_hash_extended(organization_id, 0), '[]')
+			WITH OPERATOR(pg_catalog.&&),
 		pg_catalog.int4range(meter_no, meter_no, '[]') WITH OPERATOR(pg_catalog.&&),
 		pg_catalog.tstzrange(effective_from, effective_to) WITH OPERATOR(pg_catalog.&&)
 	) WHERE (effective_from IS NOT NULL) DEFERRABLE

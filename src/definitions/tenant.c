@@ -30,6 +30,10 @@
 
 #define UUID_TEXT_LEN 36
 
+/* Longer claims are none of an issuer's: they come in a header.  Policies compare
+ * them with those that were read last, row by row. */
+#define CLAIMS_MAX 65536
+
 /* The claims that were read last. */
 typedef struct ClaimsCache
 {
@@ -167,6 +171,7 @@ read_scopes(ClaimsCache *cache, const MeterJson *doc)
 static const ClaimsCache *
 current_claims(void)
 {
+	static const ClaimsCache too_long = {.state = METER_CLAIMS_MALFORMED};
 	const char *text = GetConfigOption("request.jwt.claims", true, false);
 	MemoryContext context;
 	MemoryContext old;
@@ -177,6 +182,8 @@ current_claims(void)
 	/* a setting that was local to a transaction is empty behind it */
 	if (text == NULL || text[0] == '\0')
 		return NULL;
+	if (strnlen(text, CLAIMS_MAX + 1) > CLAIMS_MAX)
+		return &too_long;
 	if (claims_cache.context && strcmp(claims_cache.text, text) == 0)
 		return &claims_cache;
 
@@ -297,7 +304,7 @@ meter_tenant_require(const pg_uuid_t *organization)
 		case METER_CLAIMS_MALFORMED:
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("the claims are malformed: expected an object whose organization_id is a UUID"),
+					 errmsg("the claims are malformed: expected an object of at most 64 kB whose organization_id is a UUID"),
 					 errdetail("INVALID_CLAIMS.")));
 			break;
 		case METER_CLAIMS_NONE:
