@@ -28,7 +28,7 @@ END;
 COMMENT ON FUNCTION meter.http_filter_ops(text) IS 'The ops that fields of a kind take. Source: seed 000 (GET /meters).';
 
 CREATE FUNCTION meter.http_filter_value(kind text, value text) RETURNS jsonb
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
@@ -54,7 +54,7 @@ $function$;
 COMMENT ON FUNCTION meter.http_filter_value(text, text) IS 'A value of a filter as JSON: a time as the seconds since 1970; null where it is none of that kind. Source: internal.';
 
 CREATE FUNCTION meter.http_filter_operand(name text, kind text, op text, value text) RETURNS jsonb
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
@@ -88,7 +88,7 @@ $function$;
 COMMENT ON FUNCTION meter.http_filter_operand(text, text, text, text) IS 'The operand of a filter: for in and nin an array of what stands between commas (\, is a comma). name: the parameter; kind: the field''s. Errors: 22023 (INVALID_FILTER). Source: internal.';
 
 CREATE FUNCTION meter.http_filter_leaf(name text, value text) RETURNS jsonb
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
@@ -128,7 +128,7 @@ COMMENT ON FUNCTION meter.http_instant(bigint) IS 'The instant so many microseco
 -- every meter that they let through.
 CREATE FUNCTION meter.http_filters(OUT tree jsonb, OUT documents jsonb, OUT id uuid, OUT key text, OUT metric_key text,
 		OUT oldest timestamptz, OUT newest timestamptz)
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 #variable_conflict use_variable

@@ -147,7 +147,7 @@ COMMENT ON FUNCTION meter.http_create_meter(jsonb) IS 'Operation of meter_api.cr
 CREATE FUNCTION meter_api.create_meter(json) RETURNS jsonb
 	LANGUAGE sql
 BEGIN ATOMIC
-	SELECT meter.http_answer('http_create_meter', body => $1::jsonb);
+	SELECT meter.http_answer('http_create_meter', 'plain', $1);
 END;
 COMMENT ON FUNCTION meter_api.create_meter(json) IS 'POST /meters: creates a meter. Body: the definition, as meter.create_meter takes it. Result: 201 {"data": meter}. Errors: 400 with the code and JSON pointer of what is wrong, 401, 403, 409 the key is taken. Source: seed 000 (POST /meters).';
 
@@ -175,7 +175,7 @@ COMMENT ON FUNCTION meter.http_update_meter(jsonb) IS 'Operation of meter_api.up
 CREATE FUNCTION meter_api.update_meter(json) RETURNS jsonb
 	LANGUAGE sql
 BEGIN ATOMIC
-	SELECT meter.http_answer('http_update_meter', body => $1::jsonb);
+	SELECT meter.http_answer('http_update_meter', 'plain', $1);
 END;
 COMMENT ON FUNCTION meter_api.update_meter(json) IS 'PATCH /meters/{id}: writes a new version of a meter. Body: what changes, as meter.update_meter takes it, with effective_at (when it is in force, default at once) or save_as_draft (true: never, until it is published); not key and metric_key. Result: 200 {"data": meter}, as the version written says, be it in force or not. Errors: 400 with the code and JSON pointer of what is wrong, 401, 403, 404, 409 archived, or another version begins at that instant. Source: seed 000 (PATCH /meters/{id}).';
 

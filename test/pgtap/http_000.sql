@@ -62,7 +62,7 @@ INSERT INTO refused_body VALUES
 SELECT is(format('%s %s, %s', r.status, r.body ->> 'code', keys(r.body)), format('400 %s, code details hint message', w.code), format('create: %s is refused', w.what))
 	FROM refused_body w, LATERAL http('POST', '/meters', 'create_meter', w.body, us()) r;
 SELECT is(status, 400, 'create: what is no JSON is refused') FROM http('POST', '/meters', 'create_meter', '{"key": ', us());
-SELECT is(status, 400, 'create: a NUL is refused') FROM http('POST', '/meters', 'create_meter', '{"key": "a\u0000b", "metric_key": "x", "function": "count"}', us());
+SELECT is(format('%s %s', status, body ->> 'code'), '400 INVALID_REQUEST', 'create: a NUL is refused') FROM http('POST', '/meters', 'create_meter', '{"key": "a\u0000b", "metric_key": "x", "function": "count"}', us());
 SELECT is(status, 400, 'create: a query is refused') FROM http('POST', '/meters?key=x', 'create_meter', '{"key": "x", "metric_key": "x", "function": "count"}', us());
 SELECT is(format('%s %s', status, body ->> 'code'), '409 ALREADY_EXISTS', 'create: a key that is taken is refused')
 	FROM http('POST', '/meters', 'create_meter', '{"key": "tokens", "metric_key": "x", "function": "count"}', us());
