@@ -272,7 +272,7 @@ BEGIN
 	SELECT v.definition INTO STRICT held FROM meter.current_version(organization, head.id) AS v;
 	patch := meter.http_organization_definition(body) || jsonb_build_object('version', body -> 'version');
 	-- what is measured follows the fields, unless somebody chose something else
-	IF held @> meter.http_measure(held -> 'data_fields', held -> 'derived_fields') THEN
+	IF held -> 'data_fields' <> 'null' AND held @> meter.http_measure(held -> 'data_fields', held -> 'derived_fields') THEN
 		patch := patch || meter.http_measure(body -> 'dataFields', body -> 'derivedFields');
 	END IF;
 	PERFORM meter.http_write_organization_meter(organization, head.key, patch);

@@ -2,7 +2,8 @@
 
 -- The definition's own aggregation, which usage is without a profile, is that
 -- of the first profile; a meter without profiles counts its events by month.
--- A meter that was made elsewhere keeps the one it has.
+-- A meter that was made elsewhere keeps the one it has: those made here are told
+-- by it, and by an array of profiles even where there are none.
 
 CREATE FUNCTION meter.http_aggregation(profile jsonb, own_window jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -88,7 +89,7 @@ COMMENT ON FUNCTION meter.http_profiled_meter(meter.meter) IS 'A meter with the 
 CREATE FUNCTION meter.http_given_profiles(given jsonb, former jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT CASE WHEN pg_catalog.jsonb_typeof(given) <> 'array' THEN given ELSE (
+	SELECT CASE WHEN pg_catalog.jsonb_typeof(given) NOT IN ('array', 'null') THEN given ELSE COALESCE((
 		SELECT pg_catalog.jsonb_agg(CASE WHEN pg_catalog.jsonb_typeof(p.profile) <> 'object' THEN p.profile ELSE p.profile
 				|| CASE WHEN COALESCE(p.profile -> 'aggregation_time_window', 'null') = 'null'
 					THEN '{"aggregation_time_window": "month"}'::jsonb ELSE '{}' END
@@ -97,9 +98,10 @@ BEGIN ATOMIC
 					FROM pg_catalog.jsonb_array_elements(former) AS f (profile)
 					WHERE f.profile -> 'code' = p.profile -> 'code'
 						AND f.profile -> 'aggregation_method' = p.profile -> 'aggregation_method'), '{}') END END ORDER BY p.place)
-		FROM pg_catalog.jsonb_array_elements(given) WITH ORDINALITY AS p (profile, place)) END;
+		FROM pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof(given) = 'array' THEN given ELSE '[]' END)
+			WITH ORDINALITY AS p (profile, place)), '[]') END;
 END;
-COMMENT ON FUNCTION meter.http_given_profiles(jsonb, jsonb) IS 'The profiles of a body of seed 004 as those of a definition: by month where they name no window; with the options that the former profile (of an array) of the code and method has where they give none. What is no profile stays, to be refused. Result: null where there are none. Source: internal.';
+COMMENT ON FUNCTION meter.http_given_profiles(jsonb, jsonb) IS 'The profiles of a body of seed 004 (null: none) as those of a definition: by month where they name no window; with the options that the former profile (of an array) of the code and method has where they give none. What is no profile stays, to be refused. Source: internal.';
 
 CREATE FUNCTION meter.check_profiled_meter(body jsonb) RETURNS void
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -123,10 +125,13 @@ DECLARE
 	hint text;
 BEGIN
 	-- what is wrong with a profile is said of the profile: first only they are looked at
-	IF head.id IS NULL OR meter.http_aggregation(nullif(held -> 'profiles', 'null') -> 0, held -> 'window') = meter.http_own_aggregation(held) THEN
+	IF head.id IS NULL OR held -> 'profiles' <> 'null'
+			AND meter.http_aggregation(held -> 'profiles' -> 0, held -> 'window') = meter.http_own_aggregation(held) THEN
 		PERFORM meter.check_definition(whole || '{"function": "count", "value_field": null, "unique_by_field": null,
 			"function_options": null, "filter_tree": null}', meter.inherited_fields(organization));
-		definition := definition || meter.http_aggregation(nullif(definition -> 'profiles', 'null') -> 0, held -> 'window');
+		definition := definition || meter.http_aggregation(definition -> 'profiles' -> 0, held -> 'window');
+	ELSIF definition -> 'profiles' = '[]' THEN
+		definition := definition || '{"profiles": null}';
 	END IF;
 	IF head.id IS NULL THEN
 		written := meter.create_meter(organization, definition);
