@@ -219,7 +219,7 @@ END
 $function$;
 COMMENT ON FUNCTION meter.http_cursor(text, timestamptz, uuid) IS 'The cursor behind a meter in a list. list: the organization and the filters. Source: seed 000 (cursor).';
 
-CREATE FUNCTION meter.http_place(list text, cursor text, OUT created_at timestamptz, OUT id uuid)
+CREATE FUNCTION meter.http_place(list text, cursor text, name text DEFAULT 'cursor', OUT created_at timestamptz, OUT id uuid)
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
@@ -233,10 +233,10 @@ BEGIN
 		bytes := decode(translate(cursor, '-_', '+/'), 'base64');
 	END IF;
 	IF bytes IS NULL OR substr(bytes, 25) <> meter.http_cursor_digest(list, substr(bytes, 1, 24)) THEN
-		PERFORM meter.refuse_parameter('cursor', 'expected next_cursor of a page of the same list', 'INVALID_CURSOR');
+		PERFORM meter.refuse_parameter(name, 'expected what a page of the same list gave', 'INVALID_CURSOR');
 	END IF;
 	created_at := meter.http_instant(('x' || encode(substr(bytes, 1, 8), 'hex'))::bit(64)::bigint);
 	id := encode(substr(bytes, 9, 16), 'hex')::uuid;
 END
 $function$;
-COMMENT ON FUNCTION meter.http_place(text, text) IS 'Where a page begins: behind the meter of that time of creation and id; nulls without a cursor. Errors: 22023 (INVALID_CURSOR). Source: seed 000 (cursor).';
+COMMENT ON FUNCTION meter.http_place(text, text, text) IS 'Where a page begins: behind the meter of that time of creation and id; nulls without a cursor. name: of the parameter that has it. Errors: 22023 (INVALID_CURSOR). Source: seed 000 (cursor).';

@@ -1,64 +1,32 @@
 -- Seed 003: an organization's meters, told by the fields of their events.
 
 -- What the lists of this seed and of seed 004 share: pages from the newest
--- meter to the oldest.  A token is the place of a page's last meter.
+-- meter to the oldest.
 
 CREATE FUNCTION meter.http_utc(at timestamptz) RETURNS text
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT (pg_catalog.to_jsonb(at AT TIME ZONE 'UTC') #>> '{}') || 'Z';
 END;
 COMMENT ON FUNCTION meter.http_utc(timestamptz) IS 'A time in RFC 3339, in UTC whatever the session''s zone is. Source: internal.';
 
-CREATE FUNCTION meter.http_page_token(head meter.meter) RETURNS text
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT pg_catalog.encode(pg_catalog.int8send((EXTRACT(epoch FROM (head).created_at) * 1000000)::bigint)
-		|| pg_catalog.uuid_send((head).id), 'hex');
-END;
-COMMENT ON FUNCTION meter.http_page_token(meter.meter) IS 'The place of a meter in a list, opaque text. Source: internal.';
-
-CREATE FUNCTION meter.http_meter_page(organization uuid, token_parameter text, page_size int) RETURNS SETOF meter.meter
+CREATE FUNCTION meter.http_meter_page(list text, token_parameter text, organization uuid, page_size int) RETURNS SETOF meter.meter
 	LANGUAGE plpgsql STABLE ROWS 50
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-	token text := meter.http_parameter(token_parameter);
-	microseconds bigint := 253402300800000000;	-- the year 10000: before the first page
-	last_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+	place record := meter.http_place(list, meter.http_parameter(token_parameter), token_parameter);
 BEGIN
-	IF token ~ '^[0-9a-f]{48}$' THEN
-		microseconds := ('x' || left(token, 16))::bit(64)::bigint;
-		last_id := substr(token, 17)::uuid;
-	END IF;
-	IF token !~ '^[0-9a-f]{48}$' OR microseconds NOT BETWEEN 0 AND 253402300800000000 THEN
-		PERFORM meter.refuse_parameter(token_parameter, 'expected what the page before gave', 'INVALID_CURSOR');
-	END IF;
 	-- one more than the page, to know whether there is another
 	RETURN QUERY SELECT m.* FROM meter.meter AS m
 		WHERE m.organization_id = organization
-			AND (m.created_at, m.id) < ('epoch'::timestamptz + microseconds * interval '1 microsecond', last_id)
-		ORDER BY m.created_at DESC, m.id DESC LIMIT page_size + 1;
+			AND (place.id IS NULL OR m.created_at <= place.created_at AND (m.created_at < place.created_at OR m.id > place.id))
+		ORDER BY m.created_at DESC, m.id LIMIT page_size + 1;
 END
 $function$;
-COMMENT ON FUNCTION meter.http_meter_page(uuid, text, int) IS 'The meters of a page, newest first, and the one behind it where there is one. token_parameter: the name of the query''s parameter that says where the page begins. Errors: 22023 (INVALID_CURSOR). Source: internal.';
+COMMENT ON FUNCTION meter.http_meter_page(text, text, uuid, int) IS 'The meters of a page, newest first, and the one behind it where there is one. list: the list''s name; token_parameter: the name of the query''s parameter that says where the page begins. Errors: 22023 (INVALID_CURSOR). Source: internal.';
 
-CREATE FUNCTION meter.http_check_query(allowed text[]) RETURNS void
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-	unknown text;
-BEGIN
-	SELECT q.name INTO unknown FROM meter.http_query() AS q WHERE q.name <> ALL (allowed) ORDER BY q.place LIMIT 1;
-	IF FOUND THEN
-		PERFORM meter.refuse_parameter(left(unknown, 100), 'unknown parameter');
-	END IF;
-END
-$function$;
-COMMENT ON FUNCTION meter.http_check_query(text[]) IS 'Refuses a query with other parameters than these. Errors: 22023. Source: internal.';
-
-CREATE FUNCTION meter.http_head(organization uuid, wanted text) RETURNS meter.meter
+CREATE FUNCTION meter.http_meter_by_id(organization uuid, wanted text) RETURNS meter.meter
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
@@ -76,7 +44,7 @@ BEGIN
 	RETURN head;
 END
 $function$;
-COMMENT ON FUNCTION meter.http_head(uuid, text) IS 'The meter of that id. Errors: 42704 no such meter, or no UUID. Source: internal.';
+COMMENT ON FUNCTION meter.http_meter_by_id(uuid, text) IS 'The meter of that id. Errors: 42704 no such meter, or no UUID. Source: internal.';
 
 CREATE FUNCTION meter.http_rename(detail text, names jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -87,39 +55,53 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION meter.http_rename(text, jsonb) IS 'The DETAIL of an error of a definition with its JSON pointer as a dialect says it. names: object, the dialect''s name of each key that it calls otherwise. Source: internal.';
 
--- The dialect itself.
+-- The dialect itself.  What a list calls for each meter is PL/pgSQL, which keeps
+-- its plans: SQL functions below one another are planned at each call.
 
 CREATE FUNCTION meter.http_fields(fields jsonb) RETURNS jsonb
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('category', f.field -> 'category', 'code', f.field -> 'code',
-			'name', f.field -> 'name', 'unit', f.field -> 'unit')
-		|| CASE WHEN f.field ? 'calculation' THEN pg_catalog.jsonb_build_object('calculation', f.field -> 'calculation') ELSE '{}' END
-		ORDER BY f.place), '[]')
-	FROM pg_catalog.jsonb_array_elements(CASE WHEN pg_catalog.jsonb_typeof(fields) = 'array' THEN fields ELSE '[]' END)
-		WITH ORDINALITY AS f (field, place);
-END;
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+	IF fields IS NULL OR fields IN ('null', '[]') THEN
+		RETURN '[]';
+	END IF;
+	RETURN (SELECT jsonb_agg(jsonb_build_object('category', f.field -> 'category', 'code', f.field -> 'code',
+				'name', f.field -> 'name', 'unit', f.field -> 'unit')
+			|| CASE WHEN f.field ? 'calculation' THEN jsonb_build_object('calculation', f.field -> 'calculation') ELSE '{}' END
+			ORDER BY f.place)
+		FROM jsonb_array_elements(fields) WITH ORDINALITY AS f (field, place));
+END
+$function$;
 COMMENT ON FUNCTION meter.http_fields(jsonb) IS 'Data fields or derived fields of a definition (null: none) with the fields of seed 003. Source: internal.';
 
-CREATE FUNCTION meter.http_organization_meter(head meter.meter) RETURNS jsonb
-	LANGUAGE sql STABLE
-BEGIN ATOMIC
-	SELECT pg_catalog.jsonb_build_object(
-		'id', (head).id, 'version', v.version, 'code', (head).key, 'name', v.definition -> 'name',
-		'customFields', COALESCE(NULLIF(v.definition -> 'custom_fields', 'null'), '{}'),
-		'productId', v.definition -> 'product_id', 'groupId', v.definition -> 'group_id',
-		'dataFields', meter.http_fields(v.definition -> 'data_fields'),
-		'derivedFields', meter.http_fields(v.definition -> 'derived_fields'),
-		'dtCreated', meter.http_utc((head).created_at), 'dtLastModified', meter.http_utc((head).updated_at),
-		'createdBy', (SELECT f.created_by FROM meter.meter_version AS f
-			WHERE f.organization_id = (head).organization_id AND f.meter_id = (head).id ORDER BY f.version LIMIT 1),
-		-- a draft has not modified the meter yet, unless it is all there is
-		'lastModifiedBy', (SELECT f.created_by FROM meter.meter_version AS f
-			WHERE f.organization_id = (head).organization_id AND f.meter_id = (head).id
-			ORDER BY f.status = 'draft', f.version DESC LIMIT 1))
-	FROM meter.current_version((head).organization_id, (head).id) AS v;
-END;
-COMMENT ON FUNCTION meter.http_organization_meter(meter.meter) IS 'A meter with the fields of seed 003. Source: internal.';
+CREATE FUNCTION meter.http_organization_meter(head meter.meter, at timestamptz DEFAULT pg_catalog.clock_timestamp()) RETURNS jsonb
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	shown record;
+BEGIN
+	SELECT v.version, v.definition,
+			(SELECT f.created_by FROM meter.meter_version AS f
+				WHERE f.organization_id = head.organization_id AND f.meter_id = head.id ORDER BY f.version LIMIT 1) AS created_by,
+			-- a draft has not modified the meter yet, unless it is all there is
+			(SELECT f.created_by FROM meter.meter_version AS f
+				WHERE f.organization_id = head.organization_id AND f.meter_id = head.id
+				ORDER BY f.status = 'draft', f.version DESC LIMIT 1) AS last_modified_by
+		INTO STRICT shown
+		FROM meter.current_version(head.organization_id, head.id, at) AS v;
+	RETURN jsonb_build_object(
+		'id', head.id, 'version', shown.version, 'code', head.key, 'name', shown.definition -> 'name',
+		'customFields', coalesce(nullif(shown.definition -> 'custom_fields', 'null'), '{}'),
+		'productId', shown.definition -> 'product_id', 'groupId', shown.definition -> 'group_id',
+		'dataFields', meter.http_fields(shown.definition -> 'data_fields'),
+		'derivedFields', meter.http_fields(shown.definition -> 'derived_fields'),
+		'dtCreated', meter.http_utc(head.created_at), 'dtLastModified', meter.http_utc(head.updated_at),
+		'createdBy', shown.created_by, 'lastModifiedBy', shown.last_modified_by);
+END
+$function$;
+COMMENT ON FUNCTION meter.http_organization_meter(meter.meter, timestamptz) IS 'A meter with the fields of seed 003, as it is at a time (default: the clock). Source: internal.';
 
 -- What is measured, which the seed does not say: the first number among the
 -- fields, or the events.
@@ -217,7 +199,7 @@ BEGIN
 		|| meter.http_measure(body -> 'dataFields', body -> 'derivedFields')
 		|| jsonb_build_object('key', body -> 'code', 'metric_key', body -> 'code'));
 	PERFORM meter.http_respond(201);
-	RETURN meter.http_organization_meter(meter.http_head(organization, id::text));
+	RETURN meter.http_organization_meter(meter.http_meter_by_id(organization, id::text));
 END
 $function$;
 COMMENT ON FUNCTION meter.http_create_organization_meter(jsonb) IS 'Operation of meter_api.create_organization_meter. Source: internal.';
@@ -229,14 +211,16 @@ AS $function$
 DECLARE
 	organization uuid := meter.http_organization((meter.http_path())[2], 'read');
 	page_size int := meter.http_integer('pageSize', 50, 1, 100);
+	list text := 'organization meters ' || organization;
 	heads meter.meter[];
 BEGIN
-	PERFORM meter.http_check_query('{pageSize,nextToken}');
-	heads := ARRAY(SELECT p FROM meter.http_meter_page(organization, 'nextToken', page_size) AS p);
+	PERFORM meter.http_known_parameters('pageSize', 'nextToken');
+	heads := ARRAY(SELECT p FROM meter.http_meter_page(list, 'nextToken', organization, page_size) AS p);
 	RETURN jsonb_build_object(
-		'data', coalesce((SELECT jsonb_agg(meter.http_organization_meter(h) ORDER BY h.created_at DESC, h.id DESC)
+		'data', coalesce((SELECT jsonb_agg(meter.http_organization_meter(h) ORDER BY h.created_at DESC, h.id)
 			FROM unnest(heads[:page_size]) AS h), '[]'),
-		'nextToken', CASE WHEN cardinality(heads) > page_size THEN meter.http_page_token(heads[page_size]) END);
+		'nextToken', CASE WHEN cardinality(heads) > page_size
+			THEN meter.http_cursor(list, heads[page_size].created_at, heads[page_size].id) END);
 END
 $function$;
 COMMENT ON FUNCTION meter.http_list_organization_meters(jsonb) IS 'Operation of meter_api.list_organization_meters. Source: internal.';
@@ -248,7 +232,7 @@ AS $function$
 DECLARE
 	path text[] := meter.http_path();
 BEGIN
-	RETURN meter.http_organization_meter(meter.http_head(meter.http_organization(path[2], 'read'), path[4]));
+	RETURN meter.http_organization_meter(meter.http_meter_by_id(meter.http_organization(path[2], 'read'), path[4]));
 END
 $function$;
 COMMENT ON FUNCTION meter.http_get_organization_meter(jsonb) IS 'Operation of meter_api.get_organization_meter. Source: internal.';
@@ -260,7 +244,7 @@ AS $function$
 DECLARE
 	path text[] := meter.http_path();
 	organization uuid := meter.http_organization(path[2], 'admin');
-	head meter.meter := meter.http_head(organization, path[4]);
+	head meter.meter := meter.http_meter_by_id(organization, path[4]);
 	held jsonb;
 	patch jsonb;
 BEGIN
@@ -272,11 +256,11 @@ BEGIN
 	SELECT v.definition INTO STRICT held FROM meter.current_version(organization, head.id) AS v;
 	patch := meter.http_organization_definition(body) || jsonb_build_object('version', body -> 'version');
 	-- what is measured follows the fields, unless somebody chose something else
-	IF held @> meter.http_measure(held -> 'data_fields', held -> 'derived_fields') THEN
+	IF held -> 'data_fields' <> 'null' AND held @> meter.http_measure(held -> 'data_fields', held -> 'derived_fields') THEN
 		patch := patch || meter.http_measure(body -> 'dataFields', body -> 'derivedFields');
 	END IF;
 	PERFORM meter.http_write_organization_meter(organization, head.key, patch);
-	RETURN meter.http_organization_meter(meter.http_head(organization, path[4]));
+	RETURN meter.http_organization_meter(meter.http_meter_by_id(organization, path[4]));
 END
 $function$;
 COMMENT ON FUNCTION meter.http_update_organization_meter(jsonb) IS 'Operation of meter_api.update_organization_meter. Source: internal.';
@@ -288,7 +272,7 @@ AS $function$
 DECLARE
 	path text[] := meter.http_path();
 	organization uuid := meter.http_organization(path[2], 'admin');
-	head meter.meter := meter.http_head(organization, path[4]);
+	head meter.meter := meter.http_meter_by_id(organization, path[4]);
 	deleted jsonb := meter.http_organization_meter(head);
 BEGIN
 	PERFORM meter.delete_meter(organization, head.key);
@@ -300,7 +284,7 @@ COMMENT ON FUNCTION meter.http_delete_organization_meter(jsonb) IS 'Operation of
 CREATE FUNCTION meter_api.create_organization_meter(json) RETURNS jsonb
 	LANGUAGE sql
 BEGIN ATOMIC
-	SELECT meter.http_answer('http_create_organization_meter', 'plain', $1::jsonb);
+	SELECT meter.http_answer('http_create_organization_meter', 'plain', $1);
 END;
 COMMENT ON FUNCTION meter_api.create_organization_meter(json) IS 'POST /organizations/{orgId}/meters: creates a meter. Body: name (1 to 200 characters), code (1 to 80), dataFields (1 to 15 of category, code, name, unit), derivedFields (at most 15, with a calculation), and where wanted customFields (object of strings and numbers), productId, groupId (UUIDs); no version. Result: 201 with the meter. Errors: 400 with the JSON pointer of what is wrong, 401, 403 another organization, 409 the code is taken. Source: seed 003 (POST /organizations/{orgId}/meters).';
 
@@ -321,7 +305,7 @@ COMMENT ON FUNCTION meter_api.get_organization_meter() IS 'GET /organizations/{o
 CREATE FUNCTION meter_api.update_organization_meter(json) RETURNS jsonb
 	LANGUAGE sql
 BEGIN ATOMIC
-	SELECT meter.http_answer('http_update_organization_meter', 'plain', $1::jsonb);
+	SELECT meter.http_answer('http_update_organization_meter', 'plain', $1);
 END;
 COMMENT ON FUNCTION meter_api.update_organization_meter(json) IS 'PUT /organizations/{orgId}/meters/{id}: replaces a meter. Body: as for POST, with the version that is changed (required); what it leaves out is taken away; the code cannot change. Result: 200 with the meter, its version the next. Errors: 400 with the JSON pointer of what is wrong, 401, 403, 404, 409 it is at another version (VERSION_MISMATCH), or archived. Source: seed 003 (PUT /organizations/{orgId}/meters/{id}).';
 
