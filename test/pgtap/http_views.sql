@@ -344,6 +344,21 @@ SELECT ok(r.embedded @? '$[*].embedded[*]' AND NOT r.embedded @? '$[*].embedded[
 	FROM (SELECT source, target, embedded(source, target, claims(:acme, 'meter_reader')) FROM relationships WHERE kind LIKE '% by function') AS r (source, target, embedded);
 SELECT is((SELECT count(*) FROM relationships WHERE kind LIKE '% by function'), 18::bigint, 'all of them');
 
+-- Ends.
+SELECT answers(rest_delete('meters', 'key = ''calls''', claims(:acme)), '409 IN_USE', 'DELETE of a meter that is used is refused');
+SELECT answers(rest_delete('customers', 'customers.id = ''ada''', claims(:acme)), '409 IN_USE', 'so is one of a customer with subscriptions');
+SELECT answers(rest_delete('thresholds', 'true', claims(:acme)), '200 4', 'DELETE thresholds');
+SELECT answers(rest_delete('meter_bindings', 'true', claims(:acme)), '200 1', 'DELETE meter_bindings');
+SELECT answers(rest_delete('devices', 'true', claims(:acme)), '200 1', 'DELETE devices');
+SELECT post('meters', '{"key": "idle", "metric_key": "none", "function": "count"}', '200 1');
+SELECT answers(rest_delete('meters', 'key = ''idle''', claims(:acme)), '200 1', 'DELETE meters');
+SELECT post('customers', '{"id": "bob", "name": "Bob"}', '200 1');
+SELECT answers(rest_delete('customers', 'customers.id = ''bob''', claims(:acme)), '200 1', 'DELETE customers');
+SELECT is_empty($$ SELECT view FROM unnest('{thresholds,meter_bindings,devices}'::text[]) AS view
+	WHERE count_rows(view, 'organization_id = ''00000000-0000-4000-8000-00000000000a''') > 0 $$, 'what was deleted is gone');
+SELECT is_empty($$ SELECT FROM meter_api.meters WHERE key = 'idle' UNION ALL SELECT FROM meter_api.customers WHERE id = 'bob' $$, 'all of it');
+SELECT is_empty('SELECT view FROM before WHERE count_rows(view, ''organization_id = ''''00000000-0000-4000-8000-00000000000b'''''') <> n', 'but nothing of the other organization');
+
 -- A list of the newest goes by the index, whatever the policies ask.
 INSERT INTO meter.meter (organization_id, key, metric_key, created_at)
 	SELECT :acme, 'list ' || n, 'none', now() - n * interval '1 minute' FROM generate_series(1, 5000) AS n;

@@ -27,7 +27,7 @@ sub request
 		SET ROLE $role;
 		SET request.jwt.claims = '{"role": "$role", "organization_id": "$org"}';
 		$statement});
-	return $status == 0 ? $stdout : $stderr =~ /"code": "(\w+)"/ ? $1 : $stderr =~ /ERROR:\s+(.*)/ ? $1 : $stderr;
+	return $status == 0 ? $stdout : $stderr =~ /"code": ?"(\w+)"/ ? $1 : $stderr =~ /ERROR:\s+(.*)/ ? $1 : $stderr;
 }
 
 sub dump_of
