@@ -76,9 +76,9 @@ BEGIN
 	PERFORM meter.check_members('event', given, '{id,source,type,subject,time,data,meter_id}');
 	SELECT i.* INTO outcome FROM meter.ingest(org, meter.rename_members(given, '{"meter_id": "meter"}')::json) AS i;
 	IF outcome.status IN ('rejected', 'conflict') THEN
-		RAISE EXCEPTION 'event is refused: %', outcome.message
-			USING ERRCODE = CASE outcome.status WHEN 'conflict' THEN 'unique_violation' ELSE 'invalid_parameter_value' END,
-				DETAIL = outcome.code || '.';
+		RAISE EXCEPTION 'event refused: %', outcome.message
+			USING DETAIL = outcome.code || '.', ERRCODE = CASE outcome.code WHEN 'KEY_CONFLICT' THEN 'unique_violation'
+				WHEN 'QUOTA_EXCEEDED' THEN 'configuration_limit_exceeded' ELSE 'invalid_parameter_value' END;
 	END IF;
 	-- A new event is the first on a page of its own.  One that came before, or is
 	-- counted elsewhere, would have to be looked for: it is said again as it was sent.
@@ -92,7 +92,7 @@ BEGIN
 	RETURN coalesce(stored, '{}');
 END
 $function$;
-COMMENT ON FUNCTION meter.write_event(uuid, jsonb) IS 'Ingests the event of a new row of meter_api.events. Result: object of what the row has more. Errors: 22023 rejected, with the code of meter.ingest(), 23505 in conflict with one that is counted. Source: internal.';
+COMMENT ON FUNCTION meter.write_event(uuid, jsonb) IS 'Ingests the event of a new row of meter_api.events. Result: object of what the row has more. Errors: 22023 rejected, with the code of meter.ingest(), 23505 in conflict with one that is counted, 53400 it would exceed a quota. Source: internal.';
 
 CREATE FUNCTION meter.write_reading(organization_id uuid, given jsonb) RETURNS jsonb
 	LANGUAGE plpgsql
