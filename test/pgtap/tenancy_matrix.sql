@@ -248,7 +248,8 @@ SELECT is_empty($$
 		AND NOT (nspname = 'meter' AND EXISTS (SELECT FROM harmless WHERE r.proname = ANY (names)))
 		-- the HTTP surface: tenants from the claims, rows by policies; http tests
 		AND NOT (nspname = 'meter' AND proname LIKE 'http\_%')
-		AND NOT (nspname = 'meter_api' AND (pg_get_functiondef(oid) LIKE '%meter.http\_answer(%' OR pg_get_functiondef(oid) LIKE '%meter.http\_organization(%'))
+		AND NOT (nspname = 'meter_api' AND (pg_get_functiondef(oid) LIKE '%meter.http\_answer(%' OR pg_get_functiondef(oid) LIKE '%meter.http\_organization(%'
+			OR lanname = 'c' AND prosrc LIKE 'meter\_api\_%'))
 		-- one that only passes its arguments on
 		AND NOT (nspname = 'meter_api' AND proname = ANY ('{settle,evaluate,matches,json_schema_is_valid,json_schema_errors}'))
 		-- relationships: from a row of a view to rows of a view
