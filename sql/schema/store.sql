@@ -476,6 +476,7 @@ BEGIN
 			partition, month AT TIME ZONE 'UTC', (month + '1 month') AT TIME ZONE 'UTC');
 		made := made + 1;
 	END LOOP;
+	PERFORM meter.protect_tables();
 	RETURN made;
 END
 $function$;

@@ -88,7 +88,7 @@ INSERT INTO without_tenant VALUES
 	('meter.dropped_period', 'which months of events were dropped, for all');
 SELECT set_eq('SELECT name FROM relation WHERE NOT of_tenants', 'SELECT name FROM without_tenant', 'every relation has organization_id, or a reason');
 SELECT is_empty($$SELECT name FROM relation WHERE relkind NOT IN ('r', 'p', 'v')$$, 'tables and views only: others know no policies');
-SELECT is_empty($$SELECT name FROM relation WHERE of_tenants AND relkind <> 'v' AND NOT relispartition AND NOT relrowsecurity$$, 'every table of tenants has row-level security');
+SELECT is_empty($$SELECT name FROM relation WHERE of_tenants AND relkind <> 'v' AND NOT relrowsecurity$$, 'every table of tenants has row-level security, and each partition');
 SELECT is_empty($$SELECT name, polname FROM relation AS r JOIN pg_policy ON polrelid = r.oid
 	WHERE NOT polpermissive OR polcmd <> '*' OR polroles <> '{0}' OR polwithcheck IS NOT NULL
 		OR pg_get_expr(polqual, polrelid) <> '((organization_id >= meter.tenant_min()) AND (organization_id <= meter.tenant_max()))'$$, 'by the one policy');
@@ -96,7 +96,7 @@ SELECT is_empty($$SELECT name FROM relation WHERE relrowsecurity AND (SELECT cou
 SELECT is_empty($$SELECT name FROM relation WHERE relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)
 	AND name <> 'meter.event_inbox'	-- shows nothing, and reads no table$$, 'every view shows what its reader may see');
 SELECT is_empty($$SELECT name, r FROM relation, unnest('{meter_admin,meter_backend,meter_writer,meter_reader}'::text[]) AS r
-	WHERE relispartition AND has_table_privilege(r, oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')$$, 'no partition is granted: it has no policy of its own');
+	WHERE relispartition AND has_table_privilege(r, oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')$$, 'no partition is granted');
 SELECT is_empty($$SELECT name, r FROM relation, unnest('{meter_admin,meter_backend,meter_writer,meter_reader}'::text[]) AS r
 	WHERE has_table_privilege(r, oid, 'TRUNCATE, REFERENCES, TRIGGER')$$, 'nor what policies say nothing about');
 
@@ -161,7 +161,7 @@ $$, '... nor through a view');
 SELECT is_empty($$
 	SELECT role, name, got FROM (SELECT role, r.name, tried(role, format('INSERT INTO %s (organization_id) VALUES (%L)', r.name, t.id)) AS got
 		FROM role, relation AS r, tenant AS t WHERE t.name = 'b' AND relkind = 'v' AND of_tenants AND r.name <> 'meter.event_inbox' OFFSET 0) AS g
-	WHERE got NOT LIKE '42501 %' AND got NOT LIKE 'PGRST {"code": "FOREIGN_ORGANIZATION"%' AND got NOT LIKE '55000 cannot insert %' AND got NOT LIKE '0A000 cannot %'
+	WHERE got NOT LIKE '42501 %' AND got !~ '^PGRST {"code": ?"FOREIGN_ORGANIZATION"' AND got NOT LIKE '55000 cannot insert %' AND got NOT LIKE '0A000 cannot %'
 $$, 'nobody writes a row for another through a view');
 SELECT is_empty($$SELECT c.oid::regclass, role FROM pg_class AS c, role
 	WHERE c.relkind = 'S' AND c.relnamespace IN ('meter'::regnamespace, 'meter_api'::regnamespace)
@@ -218,6 +218,9 @@ SELECT is_empty($$SELECT role, name, nulls, got FROM refusal
 	WHERE got <> '42501 organization 00000000-0000-4000-8000-00000000000b is not the one the claims name'
 		AND NOT (got LIKE 'PGRST %' AND got LIKE '%"FOREIGN_ORGANIZATION"%')
 		AND NOT (role <> 'postgres' AND got LIKE '42501 permission denied for %')
+		-- of the HTTP surface: who calls has asked http_organization(), and policies bind him
+		AND NOT (role <> 'postgres' AND name LIKE 'meter.http\_%' AND got ~ '^[0-9A-Z]{5} ')
+		AND NOT (role = 'postgres' AND name LIKE 'meter.http\_%')
 		-- a condition that is never true is left out when the function is planned
 		AND NOT (nulls AND lanname = 'sql' AND got = '0')$$, 'another''s organization is refused before anything is told, whoever asks');
 SELECT is_empty($$SELECT name FROM refusal WHERE role = 'meter_reader' AND got LIKE '42501 organization %' EXCEPT SELECT name FROM routine WHERE provolatile <> 'v'$$, 'a reader comes that far with functions that read');
@@ -232,20 +235,23 @@ INSERT INTO harmless VALUES
 	('finds its row among the caller''s: roles.sql', '{settle}'),
 	('about the caller', '{tenant,tenant_min,tenant_max,has_scope,current_actor}'),
 	('reads no table, but depends on the clock, a setting or chance', '{result,window_bounds,windows,check_definition,effective_at,check_controls,definition_windows,time_member,billing_window,
-		check_threshold_window,reading_time,interval_data,check_reading_time,reading_instant,job_interval,wanted_jobs,complete_profiles,publishing_instant,require_cron,meter_document}'),
+		check_threshold_window,reading_time,interval_data,check_reading_time,reading_instant,job_interval,wanted_jobs,complete_profiles,publishing_instant,require_cron,meter_document,check_device_times}'),
 	('takes a row that the caller was shown, and goes by policies from there', '{find_version,events_counted,stored_uses,meter_uses,check_unused,subscription_periods,granted,period_usage,account,
 		subscription_accounts,check_scope,reading_at,judge_neighbours,emit_meter_event,emit_version_event,emit_threshold_event,write_draft,refuse_closing_twice,put_in_force,withdraw_version,
 		forget_meter,change_terms,watch_of,record_given,respan_register,change_rollover,change_register,follow_reading,place_reading,retry_suspects,touch_device,finish_change,remove_reading}'),
-	('works for the owner''s drop_partitions, by policies', '{keeps_events,fold_reversals,event_months}'),
-	('reads and answers the request: http tests', '{http_header,http_path,http_query,http_parameter,http_integer,http_retry_after,http_respond,http_raise,http_check,http_answer,http_organization}');
+	('works for the owner''s drop_partitions, by policies', '{keeps_events,fold_reversals,event_months}');
+
 SELECT is_empty($$SELECT unnest(names) FROM harmless EXCEPT SELECT proname FROM routine WHERE NOT of_tenants$$, 'what is named is there');
 SELECT is_empty($$
 	SELECT name FROM routine AS r
 	WHERE NOT of_tenants AND prorettype <> 'trigger'::regtype AND provolatile <> 'i'
 		AND NOT (nspname = 'meter' AND EXISTS (SELECT FROM harmless WHERE r.proname = ANY (names)))
-		-- operations of the HTTP surface have the tenant from the claims
-		AND NOT (proname LIKE 'http\_%' AND prosrc LIKE '%meter.http\_organization(%')
-		AND NOT (nspname = 'meter_api' AND pg_get_functiondef(oid) LIKE '%meter.http\_answer(%')
+		-- the HTTP surface: tenants from the claims, rows by policies; http tests
+		AND NOT (nspname = 'meter' AND proname LIKE 'http\_%')
+		AND NOT (nspname = 'meter_api' AND (pg_get_functiondef(oid) LIKE '%meter.http\_answer(%' OR pg_get_functiondef(oid) LIKE '%meter.http\_organization(%'
+			OR lanname = 'c' AND prosrc LIKE 'meter\_api\_%'))
+		-- one that only passes its arguments on
+		AND NOT (nspname = 'meter_api' AND proname = ANY ('{settle,evaluate,matches,json_schema_is_valid,json_schema_errors}'))
 		-- relationships: from a row of a view to rows of a view
 		AND NOT (nspname = 'meter_api' AND lanname = 'sql' AND provolatile = 's' AND pronargs = 1
 			AND EXISTS (SELECT FROM pg_class AS c JOIN relation AS v ON v.oid = c.oid WHERE c.reltype = proargtypes[0] AND c.relkind = 'v')
