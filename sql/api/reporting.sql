@@ -1,40 +1,10 @@
 -- Seed 002: which subscriptions can report usage to a meter, and reporting it.
 
 CREATE FUNCTION meter.http_reporter() RETURNS uuid
-	LANGUAGE plpgsql STABLE
+	LANGUAGE c STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-	organization uuid := meter.http_organization(NULL, 'meter-report', true);
-	licenses jsonb;
-BEGIN
-	SELECT o.settings -> 'licenses' INTO licenses FROM meter.organization AS o WHERE o.organization_id = organization;
-	IF NOT licenses ?& '{metered_products,subscription}' THEN
-		RAISE EXCEPTION 'the organization lacks the license metered_products or subscription'
-			USING ERRCODE = 'insufficient_privilege', DETAIL = 'LICENSE.REQUIRED.';
-	END IF;
-	RETURN organization;
-END
-$function$;
+	AS 'MODULE_PATHNAME', 'meter_http_reporter';
 COMMENT ON FUNCTION meter.http_reporter() IS 'The organization of a request of seed 002: the one of the claims, which must hold the scope meter-report or admin (a trusted role needs no claim of scopes), if its setting licenses is absent or holds metered_products and subscription. Errors: 42501 (as for meter.http_organization, LICENSE.REQUIRED). Source: seed 002 (required scope, LICENSE.REQUIRED).';
-
--- The words of seed 002 for what other dialects call otherwise.
-CREATE FUNCTION meter.http_report_error(INOUT code text, INOUT status int) RETURNS record
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, pg_temp
-AS $function$
-BEGIN
-	IF code = 'KEY_CONFLICT' THEN
-		code := 'IDEMPOTENCY_CONFLICT';
-	ELSIF code IN ('METER_ARCHIVED', 'METER_NOT_PUBLISHED') THEN
-		status := 400;
-	ELSIF status = 429 THEN
-		SELECT coalesce((o.settings -> 'quota_status')::int, 429) INTO status
-			FROM meter.organization AS o WHERE o.organization_id = meter.tenant();
-	END IF;
-END
-$function$;
-COMMENT ON FUNCTION meter.http_report_error(text, int) IS 'The code and status of an error as seed 002 has them: IDEMPOTENCY_CONFLICT, 400 for a meter that is not active, and for quotas the organization''s setting quota_status. Source: seed 002 (POST /meters/usage).';
 
 CREATE FUNCTION meter.http_reporting_meter(organization_id uuid, meter text, by_name boolean) RETURNS meter.meters
 	LANGUAGE plpgsql STABLE
@@ -110,7 +80,7 @@ COMMENT ON FUNCTION meter.http_list_meter_subscriptions(jsonb) IS 'Operation of 
 CREATE FUNCTION meter_api.list_meter_subscriptions() RETURNS jsonb
 	LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT meter.http_answer('http_list_meter_subscriptions', 'reports');
+	SELECT meter.http_answer('http_list_meter_subscriptions');
 END;
 COMMENT ON FUNCTION meter_api.list_meter_subscriptions() IS 'GET /meters/{meterId}/subscriptions: the subscriptions, with their products, that can report usage to a meter (id or key): those under way, not paused, that hold a product bound to it. Result: 200 {"meterId", "meterName", "subscriptions": [{"subscriptionId", "customerId", "customerName", "status", "startedAt", "endedAt", "products": [{"productId", "productName", "productCode", "prices": [{"pricingVarName", "role"}]}]}]}. Needs the scope meter-report. Errors: 401, 403 (INSUFFICIENT_SCOPE, LICENSE.REQUIRED), 404 METER_NOT_FOUND. Source: seed 002 (GET /meters/{meterId}/subscriptions).';
 
@@ -133,45 +103,12 @@ COMMENT ON FUNCTION meter.http_find_meter_subscriptions(jsonb) IS 'Operation of 
 CREATE FUNCTION meter_api.find_meter_subscriptions() RETURNS jsonb
 	LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT meter.http_answer('http_find_meter_subscriptions', 'reports');
+	SELECT meter.http_answer('http_find_meter_subscriptions');
 END;
 COMMENT ON FUNCTION meter_api.find_meter_subscriptions() IS 'GET /meters/subscriptions?meterName=: as meter_api.list_meter_subscriptions() for a meter by its key, id or, where none has that key, its name. Errors: 400 METER_IDENTIFIER_REQUIRED, 401, 403 (INSUFFICIENT_SCOPE, LICENSE.REQUIRED), 404 METER_NOT_FOUND, 409 AMBIGUOUS (several meters have that name). Source: seed 002 (GET /meters/subscriptions).';
 
-CREATE FUNCTION meter.http_idempotency_key() RETURNS text
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-	headers jsonb := nullif(current_setting('request.headers', true), '');
-	given text := headers ->> 'idempotency-key';
-	other text := headers ->> 'x-api-idempotency-key';
-BEGIN
-	IF given <> other THEN
-		PERFORM meter.refuse_parameter('Idempotency-Key', 'expected the same as in x-api-idempotency-key', 'INVALID_IDEMPOTENCY_KEY');
-	END IF;
-	RETURN coalesce(given, other);
-END
-$function$;
-COMMENT ON FUNCTION meter.http_idempotency_key() IS 'The key in the headers Idempotency-Key or x-api-idempotency-key, null without. Errors: 22023 they differ. Source: seed 002 (headers).';
-
-CREATE FUNCTION meter.http_report_meter_usage(body jsonb) RETURNS jsonb
-	LANGUAGE plpgsql
-	SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-	answer jsonb := meter.report_usage(meter.http_reporter(), body, meter.http_idempotency_key());
-BEGIN
-	IF answer ->> 'status' = 'queued' THEN
-		PERFORM meter.http_respond(202);
-	END IF;
-	RETURN answer;
-END
-$function$;
-COMMENT ON FUNCTION meter.http_report_meter_usage(jsonb) IS 'Operation of meter_api.report_meter_usage. Source: internal.';
-
 CREATE FUNCTION meter_api.report_meter_usage(json) RETURNS jsonb
-	LANGUAGE sql VOLATILE
-BEGIN ATOMIC
-	SELECT meter.http_answer('http_report_meter_usage', 'reports', $1::jsonb);
-END;
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
+	AS 'MODULE_PATHNAME', 'meter_api_report_meter_usage';
 COMMENT ON FUNCTION meter_api.report_meter_usage(json) IS 'POST /meters/usage: reports usage to one meter, with a key in the header Idempotency-Key or x-api-idempotency-key (1 to 255 bytes; in both: the same). Body: the report of meter.report_usage(): value, customerId, meterId or meterName, timestamp, metadata. Result: 202 {"status": "queued", "requestId"}, where the usage is counted once the answer is there, or 200 {"status": "duplicate", "idempotencyKey"} where the key came before with the same report. Needs the scope meter-report. Errors: 400 (IDEMPOTENCY_KEY_REQUIRED, INVALID_IDEMPOTENCY_KEY, METER_IDENTIFIER_REQUIRED, METER_ARCHIVED, METER_NOT_PUBLISHED, and why a report is bad or the meter rejects it, with the place in it), 401, 403 (INSUFFICIENT_SCOPE, LICENSE.REQUIRED), 404 METER_NOT_FOUND, 409 (IDEMPOTENCY_CONFLICT: the key came before with another report; AMBIGUOUS: several meters have that name), 429 QUOTA_EXCEEDED with Retry-After (or 402, by the organization''s setting quota_status). Nothing is kept of what is refused, its key is free. Source: seed 002 (POST /meters/usage).';

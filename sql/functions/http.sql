@@ -110,9 +110,6 @@ BEGIN
 	IF status IS NULL THEN
 		RETURN NULL;
 	END IF;
-	IF envelope = 'reports' THEN
-		SELECT r.code, r.status INTO code, status FROM meter.http_report_error(code, status) AS r;
-	END IF;
 	PERFORM meter.http_respond(status);
 	IF state = '53400' AND meter.http_retry_after(detail) IS NOT NULL THEN
 		PERFORM set_config('response.headers', jsonb_build_array(jsonb_build_object('Retry-After', meter.http_retry_after(detail)::text))::text, true);
@@ -129,7 +126,7 @@ COMMENT ON FUNCTION meter.http_failure(text, text, text, text, text) IS 'The ans
 CREATE FUNCTION meter.http_answer(operation text, envelope text DEFAULT 'plain', body jsonb DEFAULT NULL) RETURNS jsonb
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'meter_http_answer';
-COMMENT ON FUNCTION meter.http_answer(text, text, jsonb) IS 'Runs an operation (a function of the schema meter that takes the body and gives the answer''s) and gives its answer, or that of the error it raises: what it did is undone then, response.status is set, and the body says code, message, details and hint; with the envelope devices it is that of seed 001, with the envelope reports codes and statuses are those of seed 002. Errors: what no input is to blame for. Source: internal.';
+COMMENT ON FUNCTION meter.http_answer(text, text, jsonb) IS 'Runs an operation (a function of the schema meter that takes the body and gives the answer''s) and gives its answer, or that of the error it raises: what it did is undone then, response.status is set, and the body says code, message, details and hint; with the envelope devices it is that of seed 001. Errors: what no input is to blame for. Source: internal.';
 
 CREATE FUNCTION meter.http_respond(status int) RETURNS void
 	LANGUAGE c STABLE STRICT

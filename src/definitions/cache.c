@@ -211,7 +211,9 @@ meter_cache_organization(const pg_uuid_t *organization)
 {
 	static MeterStatement statement = {
 		"SELECT coalesce((o.settings ->> 'partial')::boolean, true),"
-		" coalesce((o.settings ->> 'require_known_subject')::boolean, false)"
+		" coalesce((o.settings ->> 'require_known_subject')::boolean, false),"
+		" coalesce(o.settings -> 'licenses' ?& '{metered_products,subscription}', true),"
+		" coalesce((o.settings ->> 'quota_status')::int, 429)"
 		" FROM meter.organization AS o WHERE o.organization_id = $1",
 		1, {UUIDOID}
 	};
@@ -229,6 +231,8 @@ meter_cache_organization(const pg_uuid_t *organization)
 			found = MemoryContextAllocZero(cache_context, sizeof(MeterOrganization));
 			found->partial = DatumGetBool(meter_spi_value(0, 1, &isnull));
 			found->require_known_subject = DatumGetBool(meter_spi_value(0, 2, &isnull));
+			found->licensed = DatumGetBool(meter_spi_value(0, 3, &isnull));
+			found->quota_status = DatumGetInt32(meter_spi_value(0, 4, &isnull));
 		}
 		SPI_freetuptable(SPI_tuptable);
 		item = enter(organizations, organization, "", 0, found);

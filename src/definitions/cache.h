@@ -37,6 +37,8 @@ typedef struct MeterOrganization
 	bool		partial;		/* one bad event does not fail its batch */
 	bool		require_known_subject;	/* events of subjects nobody owns are
 										 * rejected */
+	bool		licensed;		/* for metered products and subscriptions */
+	int			quota_status;	/* over HTTP, of what a quota refuses */
 } MeterOrganization;
 
 /*

@@ -169,7 +169,7 @@ call_target(FunctionCallInfo fcinfo, const char *scope)
 	if (call->organization >= 0 && !PG_ARGISNULL(call->organization))
 		wanted = PG_GETARG_UUID_P(call->organization);
 	if (call->for_organization)
-		meter_http_organization(wanted, scope, &organization);
+		meter_http_organization(wanted, scope, false, &organization);
 	else
 		meter_http_require_scope(scope, false);
 
@@ -202,17 +202,9 @@ answer(FunctionCallInfo fcinfo, const char *scope)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *err;
-		int			status;
+		MeterHttpError error = meter_http_catch(context);
 
-		MemoryContextSwitchTo(context);
-		err = CopyErrorData();
-		status = meter_http_status(err->sqlerrcode, meter_http_code(err->sqlerrcode, err->detail));
-		/* what no input is to blame for goes on as it is */
-		if (status == 0)
-			PG_RE_THROW();
-		FlushErrorState();
-		meter_http_throw(status, err->sqlerrcode, err->message, err->detail, err->hint);
+		meter_http_throw(&error);
 	}
 	PG_END_TRY();
 	return result;

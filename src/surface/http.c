@@ -22,7 +22,7 @@
 void
 meter_http_require_scope(const char *scope, bool by_name)
 {
-	MeterScopeClaim	held = meter_tenant_scope(scope);
+	MeterScopeClaim held = meter_tenant_scope(scope);
 
 	if (held == METER_SCOPE_HELD || meter_tenant_scope("admin") == METER_SCOPE_HELD)
 		return;
@@ -54,10 +54,10 @@ find_organization(const pg_uuid_t *wanted, pg_uuid_t *organization)
 }
 
 void
-meter_http_organization(const pg_uuid_t *wanted, const char *scope, pg_uuid_t *organization)
+meter_http_organization(const pg_uuid_t *wanted, const char *scope, bool by_name, pg_uuid_t *organization)
 {
 	find_organization(wanted, organization);
-	meter_http_require_scope(scope, false);
+	meter_http_require_scope(scope, by_name);
 }
 
 /* Is the text a UUID in its canonical spelling? */
@@ -91,8 +91,8 @@ meter_http_organization_sql(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid organization \"%.*s\": expected a UUID", pg_mbcliplen(wanted, strlen(wanted), 100), wanted),
 				 errdetail("INVALID_ORGANIZATION.")));
-	find_organization(wanted ? DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(wanted))) : NULL, result);
-	meter_http_require_scope(scope, PG_GETARG_BOOL(2));
+	meter_http_organization(wanted ? DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(wanted))) : NULL,
+							scope, PG_GETARG_BOOL(2), result);
 	PG_RETURN_UUID_P(result);
 }
 
@@ -115,6 +115,7 @@ meter_http_status(int sqlstate, const char *code)
 		case ERRCODE_FOREIGN_KEY_VIOLATION:
 		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
 		case ERRCODE_OBJECT_IN_USE:
+		case ERRCODE_AMBIGUOUS_ALIAS:
 		case ERRCODE_AMBIGUOUS_FUNCTION:
 			return 409;
 		case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
@@ -189,6 +190,7 @@ meter_http_code(int sqlstate, const char *detail)
 			return "CONFLICT";
 		case ERRCODE_OBJECT_IN_USE:
 			return "IN_USE";
+		case ERRCODE_AMBIGUOUS_ALIAS:
 		case ERRCODE_AMBIGUOUS_FUNCTION:
 			return "AMBIGUOUS";
 		case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
@@ -224,22 +226,42 @@ append_member(StringInfo buf, const char *name, const char *value)
 		appendStringInfoString(buf, "null");
 }
 
-void
-meter_http_throw(int status, int sqlstate, const char *message, const char *detail, const char *hint)
+MeterHttpError
+meter_http_catch(MemoryContext context)
 {
-	int			wait = sqlstate == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED ? meter_http_retry_after(detail) : 0;
+	MeterHttpError result;
+	ErrorData  *err;
+
+	MemoryContextSwitchTo(context);
+	err = CopyErrorData();
+	result.sqlstate = err->sqlerrcode;
+	result.message = err->message;
+	result.detail = err->detail;
+	result.hint = err->hint;
+	result.code = meter_http_code(result.sqlstate, result.detail);
+	result.status = meter_http_status(result.sqlstate, result.code);
+	if (result.status == 0)
+		PG_RE_THROW();
+	FlushErrorState();
+	return result;
+}
+
+void
+meter_http_throw(const MeterHttpError *error)
+{
+	int			wait = error->sqlstate == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED ? meter_http_retry_after(error->detail) : 0;
 	StringInfoData body;
 
 	initStringInfo(&body);
-	append_member(&body, "code", meter_http_code(sqlstate, detail));
-	append_member(&body, "message", message);
-	append_member(&body, "details", detail);
-	append_member(&body, "hint", hint);
+	append_member(&body, "code", error->code);
+	append_member(&body, "message", error->message);
+	append_member(&body, "details", error->detail);
+	append_member(&body, "hint", error->hint);
 	appendStringInfoChar(&body, '}');
 	ereport(ERROR,
 			(errcode(MAKE_SQLSTATE('P', 'G', 'R', 'S', 'T')),
 			 errmsg_internal("%s", body.data),
-			 errdetail_internal("{\"status\":%d,\"headers\":{%s}}", status,
+			 errdetail_internal("{\"status\":%d,\"headers\":{%s}}", error->status,
 								wait > 0 ? psprintf("\"Retry-After\":\"%d\"", wait) : "")));
 }
 
@@ -304,10 +326,17 @@ PG_FUNCTION_INFO_V1(meter_http_raise);
 Datum
 meter_http_raise(PG_FUNCTION_ARGS)
 {
-	int			sqlstate = sqlstate_argument(fcinfo, 0);
-	char	   *detail = text_argument(fcinfo, 2);
-	int			status = meter_http_status(sqlstate, meter_http_code(sqlstate, detail));
+	MeterHttpError error = {
+		.sqlstate = sqlstate_argument(fcinfo, 0),
+		.message = text_argument(fcinfo, 1),
+		.detail = text_argument(fcinfo, 2),
+		.hint = text_argument(fcinfo, 3)
+	};
 
-	meter_http_throw(status ? status : 500, sqlstate, text_argument(fcinfo, 1), detail, text_argument(fcinfo, 3));
+	error.code = meter_http_code(error.sqlstate, error.detail);
+	error.status = meter_http_status(error.sqlstate, error.code);
+	if (error.status == 0)
+		error.status = 500;
+	meter_http_throw(&error);
 	PG_RETURN_VOID();
 }

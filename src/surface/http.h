@@ -13,9 +13,10 @@
 /*
  * The organization of a request: the one it names (wanted), else (NULL) the
  * claims'.  Raises 42501 where it is not the caller's, there is none, or the
- * claims lack the scope.
+ * claims lack the scope (as below).
  */
-extern void meter_http_organization(const pg_uuid_t *wanted, const char *scope, pg_uuid_t *organization);
+extern void meter_http_organization(const pg_uuid_t *wanted, const char *scope, bool by_name,
+									pg_uuid_t *organization);
 
 /* Raise 42501 where the claims speak of scopes and hold neither this one nor
  * admin; with by_name also where they are silent and the role is not trusted. */
@@ -31,8 +32,25 @@ extern int	meter_http_status(int sqlstate, const char *code);
  * does not tell. */
 extern int	meter_http_retry_after(const char *detail);
 
-/* Raise an error as PostgREST wants it said; detail and hint may be NULL. */
-extern void meter_http_throw(int status, int sqlstate, const char *message, const char *detail,
-							 const char *hint) pg_attribute_noreturn();
+/* An error in a request's words. */
+typedef struct MeterHttpError
+{
+	int			status;
+	const char *code;
+	int			sqlstate;
+	const char *message;
+	const char *detail;			/* may be NULL, as the hint */
+	const char *hint;
+} MeterHttpError;
+
+/* In PG_CATCH(): the error that was caught, in the context from before; one that
+ * no input is to blame for goes on as it is.  meter_http_throw() must follow. */
+extern MeterHttpError meter_http_catch(MemoryContext context);
+
+/* Raise an error as PostgREST wants it said. */
+extern void meter_http_throw(const MeterHttpError *error) pg_attribute_noreturn();
+
+/* Set the status of the response. */
+extern void meter_http_set_status(int status);
 
 #endif							/* METER_SURFACE_HTTP_H */

@@ -7,6 +7,8 @@
 
 #include "engine/ingest.h"
 
+#include "fmgr.h"
+
 /*
  * Where a reported value goes: to where the version reads it, NULL for nowhere.
  * calculated: that is not the value yet.  False and *err where a report cannot
@@ -14,6 +16,9 @@
  */
 extern bool meter_report_value_path(const MeterPlan *plan, MeterPath **path, bool *calculated,
 									MeterError *err);
+
+/* meter.report_usage(organization_id, report, idempotency_key) */
+extern PGDLLEXPORT Datum meter_report_usage(PG_FUNCTION_ARGS);
 
 /* What became of the one event. */
 typedef struct MeterReported

@@ -7,7 +7,7 @@
  * (sql/functions/http.sql); this is the part that each request pays for, or
  * whose cost grows with what a caller sends.
  */
-#include "compat.h"
+#include "surface/http.h"
 
 #include "access/xact.h"
 #include "catalog/pg_proc.h"
@@ -90,17 +90,23 @@ meter_http_header(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(value, len));
 }
 
+void
+meter_http_set_status(int status)
+{
+	char		text[12];
+
+	pg_ltoa(status, text);
+	(void) set_config_option("response.status", text, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+}
+
 PG_FUNCTION_INFO_V1(meter_http_respond);
 
 /* meter.http_respond(status) */
 Datum
 meter_http_respond(PG_FUNCTION_ARGS)
 {
-	char		status[12];
-
-	pg_ltoa(PG_GETARG_INT32(0), status);
-	(void) set_config_option("response.status", status, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	meter_http_set_status(PG_GETARG_INT32(0));
 	PG_RETURN_VOID();
 }
 
