@@ -12,10 +12,11 @@ $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->start;
 $node->safe_psql('postgres', 'CREATE DATABASE old');
 $node->safe_psql('postgres', 'CREATE DATABASE new TEMPLATE template0');
+my $reload = qr/Asynchronous notification "pgrst" with payload "reload schema"/;
+like($node->safe_psql('old', 'LISTEN pgrst; CREATE EXTENSION meter'), $reload, 'PostgREST is told of the extension');
+like($node->safe_psql('old', 'LISTEN pgrst; SELECT meter.create_store()'), $reload, 'and of the store');
 $node->safe_psql('old', qq{
-	CREATE EXTENSION meter;
 	SELECT meter.setup_roles();
-	SELECT meter.create_store();
 	SELECT meter.create_store();
 	SELECT meter.create_organization('acme', '$org')});
 
