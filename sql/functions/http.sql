@@ -69,10 +69,10 @@ DECLARE
 BEGIN
 	IF given IS NULL THEN
 		RETURN fallback;
-	ELSIF given !~ '^[0-9]{1,9}$' OR given::int < lowest THEN
+	ELSIF given !~ '^[0-9]+$' OR given::numeric < lowest THEN
 		PERFORM meter.refuse_parameter(name, format('expected an integer from %s to %s', lowest, highest));
 	END IF;
-	RETURN least(given::int, highest);
+	RETURN least(given::numeric, highest);
 END
 $function$;
 COMMENT ON FUNCTION meter.http_integer(text, int, int, int) IS 'An integer of the query, the fallback where it is missing; more than the highest is the highest. Errors: 22023 no integer, or less than the lowest. Source: internal.';

@@ -114,9 +114,11 @@ BEGIN
 		-- it to each request; a DBA's own choice stays.
 		IF role IN ('meter_writer', 'meter_reader') THEN
 			EXECUTE format('ALTER ROLE %I SET statement_timeout = ''30s''', role);
+			-- Requests are short: compiling one costs more than running it.
+			EXECUTE format('ALTER ROLE %I SET jit = off', role);
 		END IF;
 	END LOOP;
 	PERFORM meter.grant_privileges();
 END
 $function$;
-COMMENT ON FUNCTION meter.setup_roles() IS 'Makes the group roles meter_admin (manages every organization), meter_backend (a trusted application, which names the organization in each call), meter_writer and meter_reader (the organization comes from the claims of the request; statements end after 30 s), where they are missing, and grants them what they may do. Idempotent; run it again after an update of the extension. Needs a role that may create roles and owns the extension. Errors: 42501. Source: standard.';
+COMMENT ON FUNCTION meter.setup_roles() IS 'Makes the group roles meter_admin (manages every organization), meter_backend (a trusted application, which names the organization in each call), meter_writer and meter_reader (the organization comes from the claims of the request; statements end after 30 s, and are not compiled), where they are missing, and grants them what they may do. Idempotent; run it again after an update of the extension. Needs a role that may create roles and owns the extension. Errors: 42501. Source: standard.';
