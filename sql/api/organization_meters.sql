@@ -55,6 +55,32 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION meter.http_rename(text, jsonb) IS 'The DETAIL of an error of a definition with its JSON pointer as a dialect says it. names: object, the dialect''s name of each key that it calls otherwise. Source: internal.';
 
+-- A meter can be sent back as it was read: what only the server writes may be
+-- there, unchanged.
+
+CREATE FUNCTION meter.http_writable(body jsonb, read_only text[]) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT CASE WHEN pg_catalog.jsonb_typeof(body) = 'object' THEN body - read_only ELSE body END;
+END;
+COMMENT ON FUNCTION meter.http_writable(jsonb, text[]) IS 'A body without the members that only the server writes. Source: internal.';
+
+CREATE FUNCTION meter.check_unchanged(body jsonb, shown jsonb, read_only text[]) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	member text;
+BEGIN
+	FOREACH member IN ARRAY read_only LOOP
+		IF body -> member <> shown -> member THEN
+			PERFORM meter.refuse_member('meter', 'IMMUTABLE', member, member || ' cannot change');
+		END IF;
+	END LOOP;
+END
+$function$;
+COMMENT ON FUNCTION meter.check_unchanged(jsonb, jsonb, text[]) IS 'Refuses a body one of whose members, of those that only the server writes, is not what is shown. Errors: 22023. Source: internal.';
+
 -- The dialect itself.  What a list calls for each meter is PL/pgSQL, which keeps
 -- its plans: SQL functions below one another are planned at each call.
 
@@ -242,17 +268,22 @@ CREATE FUNCTION meter.http_update_organization_meter(body jsonb) RETURNS jsonb
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+	read_only CONSTANT text[] := '{id,dtCreated,dtLastModified,createdBy,lastModifiedBy}';
 	path text[] := meter.http_path();
 	organization uuid := meter.http_organization(path[2], 'admin');
 	head meter.meter := meter.http_meter_by_id(organization, path[4]);
+	shown jsonb;
 	held jsonb;
 	patch jsonb;
 BEGIN
-	PERFORM meter.check_organization_meter(body, true);
-	IF body -> 'code' <> to_jsonb(head.key) THEN
-		PERFORM meter.refuse_member('meter', 'IMMUTABLE', 'code', 'code cannot change');
-	END IF;
+	PERFORM meter.check_organization_meter(meter.http_writable(body, read_only), true);
+	PERFORM meter.check_unchanged(body, jsonb_build_object('code', head.key), '{code}');
 	head := meter.lock_meter(organization, head.key, true);
+	shown := meter.http_organization_meter(head);
+	-- whoever has seen another version is told of that
+	IF body -> 'version' = shown -> 'version' THEN
+		PERFORM meter.check_unchanged(body, shown, read_only);
+	END IF;
 	SELECT v.definition INTO STRICT held FROM meter.current_version(organization, head.id) AS v;
 	patch := meter.http_organization_definition(body) || jsonb_build_object('version', body -> 'version');
 	-- what is measured follows the fields, unless somebody chose something else
@@ -307,7 +338,7 @@ CREATE FUNCTION meter_api.update_organization_meter(json) RETURNS jsonb
 BEGIN ATOMIC
 	SELECT meter.http_answer('http_update_organization_meter', 'plain', $1);
 END;
-COMMENT ON FUNCTION meter_api.update_organization_meter(json) IS 'PUT /organizations/{orgId}/meters/{id}: replaces a meter. Body: as for POST, with the version that is changed (required); what it leaves out is taken away; the code cannot change. Result: 200 with the meter, its version the next. Errors: 400 with the JSON pointer of what is wrong, 401, 403, 404, 409 it is at another version (VERSION_MISMATCH), or archived. Source: seed 003 (PUT /organizations/{orgId}/meters/{id}).';
+COMMENT ON FUNCTION meter_api.update_organization_meter(json) IS 'PUT /organizations/{orgId}/meters/{id}: replaces a meter. Body: as for POST, with the version that is changed (required), and whatever else GET shows, unchanged; what it leaves out is taken away; the code cannot change. Result: 200 with the meter, its version the next. Errors: 400 with the JSON pointer of what is wrong, 401, 403, 404, 409 it is at another version (VERSION_MISMATCH), or archived. Source: seed 003 (PUT /organizations/{orgId}/meters/{id}).';
 
 CREATE FUNCTION meter_api.delete_organization_meter() RETURNS jsonb
 	LANGUAGE sql

@@ -243,18 +243,15 @@ CREATE FUNCTION meter.http_update_profiled_meter(body jsonb) RETURNS jsonb
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+	read_only CONSTANT text[] := '{object,id,created_at,status,default_profile}';
 	organization uuid := meter.http_organization(NULL, 'admin');
 	head meter.meter := meter.http_meter_by_id(organization, (meter.http_path())[3]);
 	held jsonb;
 BEGIN
-	PERFORM meter.check_profiled_meter(body);
-	IF nullif(body -> 'code', 'null') <> to_jsonb(head.key) THEN
-		PERFORM meter.refuse_member('meter', 'IMMUTABLE', 'code', 'code cannot change');
-	ELSIF nullif(body -> 'event', 'null') <> to_jsonb(head.metric_key) THEN
-		PERFORM meter.refuse_member('meter', 'IMMUTABLE', 'event', 'event cannot change');
-	END IF;
+	PERFORM meter.check_profiled_meter(meter.http_writable(body, read_only));
 	-- two who replace it at once: the later one sees what the other wrote
 	head := meter.lock_meter(organization, head.key, true);
+	PERFORM meter.check_unchanged(body, meter.http_profiled_meter(head), read_only || '{code,event}');
 	SELECT v.definition INTO STRICT held FROM meter.current_version(organization, head.id) AS v;
 	PERFORM meter.http_write_profiled_meter(organization, head, jsonb_build_object('name', body -> 'name',
 		'description', body -> 'description', 'account_mapping', body -> 'account_mapping',
@@ -290,4 +287,4 @@ CREATE FUNCTION meter_api.update_profiled_meter(json) RETURNS jsonb
 BEGIN ATOMIC
 	SELECT meter.http_answer('http_update_profiled_meter', 'plain', $1);
 END;
-COMMENT ON FUNCTION meter_api.update_profiled_meter(json) IS 'PUT /v1/meters/{id}: replaces a meter''s name, description, account_mapping and profiles; what the body leaves out is taken away; code and event may be given but not change. Profiles keep their ids by their codes. Result: 200 {"meter": meter}. Errors: 400 with the JSON pointer of what is wrong, 401, 403, 404, 409 archived. Source: seed 004 (PUT /v1/meters/{id}).';
+COMMENT ON FUNCTION meter_api.update_profiled_meter(json) IS 'PUT /v1/meters/{id}: replaces a meter''s name, description, account_mapping and profiles; what the body leaves out is taken away; whatever else GET shows may be there, unchanged. Profiles keep their ids by their codes. Result: 200 {"meter": meter}. Errors: 400 with the JSON pointer of what is wrong, 401, 403, 404, 409 archived. Source: seed 004 (PUT /v1/meters/{id}).';
