@@ -4,38 +4,42 @@
 -- meter to the oldest.
 
 CREATE FUNCTION meter.http_utc(at timestamptz) RETURNS text
-	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT (pg_catalog.to_jsonb(at AT TIME ZONE 'UTC') #>> '{}') || 'Z';
 END;
 COMMENT ON FUNCTION meter.http_utc(timestamptz) IS 'A time in RFC 3339, in UTC whatever the session''s zone is. Source: internal.';
 
-CREATE FUNCTION meter.http_meter_page(list text, token_parameter text, organization uuid, page_size int) RETURNS SETOF meter.meter
+CREATE FUNCTION meter.http_meter_page(organization_id uuid, list text, token_parameter text, page_size int) RETURNS SETOF meter.meter
 	LANGUAGE plpgsql STABLE ROWS 50
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-	place record := meter.http_place(list, meter.http_parameter(token_parameter), token_parameter);
+	place record;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
+	place := meter.http_place(list, meter.http_parameter(token_parameter), token_parameter);
 	-- one more than the page, to know whether there is another
 	RETURN QUERY SELECT m.* FROM meter.meter AS m
-		WHERE m.organization_id = organization
+		WHERE m.organization_id = http_meter_page.organization_id
 			AND (place.id IS NULL OR m.created_at <= place.created_at AND (m.created_at < place.created_at OR m.id > place.id))
 		ORDER BY m.created_at DESC, m.id LIMIT page_size + 1;
 END
 $function$;
-COMMENT ON FUNCTION meter.http_meter_page(text, text, uuid, int) IS 'The meters of a page, newest first, and the one behind it where there is one. list: the list''s name; token_parameter: the name of the query''s parameter that says where the page begins. Errors: 22023 (INVALID_CURSOR). Source: internal.';
+COMMENT ON FUNCTION meter.http_meter_page(uuid, text, text, int) IS 'The meters of a page, newest first, and the one behind it where there is one. list: the list''s name; token_parameter: the name of the query''s parameter that says where the page begins. Errors: 22023 (INVALID_CURSOR), 42501 not the caller''s. Source: internal.';
 
-CREATE FUNCTION meter.http_meter_by_id(organization uuid, wanted text) RETURNS meter.meter
+CREATE FUNCTION meter.http_meter_by_id(organization_id uuid, wanted text) RETURNS meter.meter
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
 	head meter.meter;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	-- by id alone: a key may look like another meter's id
 	IF wanted ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
-		SELECT m.* INTO head FROM meter.meter AS m WHERE m.organization_id = organization AND m.id = wanted::uuid;
+		SELECT m.* INTO head FROM meter.meter AS m
+			WHERE m.organization_id = http_meter_by_id.organization_id AND m.id = wanted::uuid;
 	END IF;
 	IF head.id IS NULL THEN
 		RAISE EXCEPTION 'meter "%" does not exist', left(wanted, 100)
@@ -44,7 +48,7 @@ BEGIN
 	RETURN head;
 END
 $function$;
-COMMENT ON FUNCTION meter.http_meter_by_id(uuid, text) IS 'The meter of that id. Errors: 42704 no such meter, or no UUID. Source: internal.';
+COMMENT ON FUNCTION meter.http_meter_by_id(uuid, text) IS 'The meter of that id. Errors: 42501 not the caller''s organization, 42704 no such meter, or no UUID. Source: internal.';
 
 CREATE FUNCTION meter.http_rename(detail text, names jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -85,7 +89,7 @@ COMMENT ON FUNCTION meter.check_unchanged(jsonb, jsonb, text[]) IS 'Refuses a bo
 -- its plans: SQL functions below one another are planned at each call.
 
 CREATE FUNCTION meter.http_fields(fields jsonb) RETURNS jsonb
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
@@ -188,7 +192,7 @@ END
 $function$;
 COMMENT ON FUNCTION meter.raise_renamed(text, text, text, jsonb) IS 'Raises 22023 once more, with the names of a dialect: meter.http_rename. Source: internal.';
 
-CREATE FUNCTION meter.http_write_organization_meter(organization uuid, meter text, definition jsonb) RETURNS uuid
+CREATE FUNCTION meter.http_write_organization_meter(organization_id uuid, meter text, definition jsonb) RETURNS uuid
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $function$
@@ -199,9 +203,9 @@ DECLARE
 	hint text;
 BEGIN
 	IF meter IS NULL THEN
-		written := meter.create_meter(organization, definition);
+		written := meter.create_meter(organization_id, definition);
 	ELSE
-		written := meter.update_meter(organization, meter, definition);
+		written := meter.update_meter(organization_id, meter, definition);
 	END IF;
 	RETURN written ->> 'id';
 EXCEPTION WHEN invalid_parameter_value THEN
@@ -241,7 +245,7 @@ DECLARE
 	heads meter.meter[];
 BEGIN
 	PERFORM meter.http_known_parameters('pageSize', 'nextToken');
-	heads := ARRAY(SELECT p FROM meter.http_meter_page(list, 'nextToken', organization, page_size) AS p);
+	heads := ARRAY(SELECT p FROM meter.http_meter_page(organization, list, 'nextToken', page_size) AS p);
 	RETURN jsonb_build_object(
 		'data', coalesce((SELECT jsonb_agg(meter.http_organization_meter(h) ORDER BY h.created_at DESC, h.id)
 			FROM unnest(heads[:page_size]) AS h), '[]'),

@@ -78,7 +78,7 @@ $function$;
 COMMENT ON FUNCTION meter.http_is_own(jsonb, jsonb) IS 'Is the own aggregation of a complete definition that of one of its profiles (null: the events counted by month)? Source: internal.';
 
 CREATE FUNCTION meter.http_profile(profile jsonb, own_window jsonb) RETURNS jsonb
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
@@ -148,7 +148,7 @@ END
 $function$;
 COMMENT ON FUNCTION meter.check_profiled_meter(jsonb) IS 'Checks that a body of seed 004 is an object of its members. Errors: 22023. Source: internal.';
 
-CREATE FUNCTION meter.http_write_profiled_meter(organization uuid, head meter.meter, definition jsonb, held jsonb) RETURNS uuid
+CREATE FUNCTION meter.http_write_profiled_meter(organization_id uuid, head meter.meter, definition jsonb, held jsonb) RETURNS uuid
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $function$
@@ -159,18 +159,19 @@ DECLARE
 	detail text;
 	hint text;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	-- what is wrong with a profile is said of the profile: first only they are looked at
 	IF head.id IS NULL OR held -> 'profiles' <> 'null' AND meter.http_is_own(held -> 'profiles' -> 0, held) THEN
 		PERFORM meter.check_definition(whole || '{"function": "count", "value_field": null, "unique_by_field": null,
-			"function_options": null, "filter_tree": null}', meter.inherited_fields(organization));
+			"function_options": null, "filter_tree": null}', meter.inherited_fields(organization_id));
 		definition := definition || meter.http_aggregation(definition -> 'profiles' -> 0, held -> 'window');
 	ELSIF definition -> 'profiles' = '[]' THEN
 		definition := definition || '{"profiles": null}';
 	END IF;
 	IF head.id IS NULL THEN
-		written := meter.create_meter(organization, definition);
+		written := meter.create_meter(organization_id, definition);
 	ELSE
-		written := meter.update_meter(organization, head.key, definition);
+		written := meter.update_meter(organization_id, head.key, definition);
 	END IF;
 	RETURN written ->> 'id';
 EXCEPTION WHEN invalid_parameter_value THEN
@@ -216,7 +217,7 @@ DECLARE
 	heads meter.meter[];
 BEGIN
 	PERFORM meter.http_known_parameters('limit', 'cursor');
-	heads := ARRAY(SELECT p FROM meter.http_meter_page(list, 'cursor', organization, page_size) AS p);
+	heads := ARRAY(SELECT p FROM meter.http_meter_page(organization, list, 'cursor', page_size) AS p);
 	RETURN jsonb_build_object(
 		'meters', coalesce((SELECT jsonb_agg(meter.http_profiled_meter(h) ORDER BY h.created_at DESC, h.id)
 			FROM unnest(heads[:page_size]) AS h), '[]'),

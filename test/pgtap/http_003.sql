@@ -5,7 +5,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(); END $$;
 \ir ../lib/http.sql
-SELECT plan(217);
+SELECT plan(221);
 
 \set a 00000000-0000-0000-0000-00000000000a
 \set b 00000000-0000-0000-0000-00000000000b
@@ -183,7 +183,7 @@ SELECT is(refusal(ask(method, p, body)), '400 INVALID_TYPE INVALID_TYPE.', metho
 	FROM kept, unnest('{[],5,null,"\"x\"","[\"id\"]"}'::text[]) body, (VALUES ('POST', ''), ('PUT', '/')) o (method, prefix), LATERAL (SELECT CASE prefix WHEN '' THEN '' ELSE '/' || (answer #>> '{body,id}') END AS p) x
 	WHERE name = 'small';
 SELECT is(ask(method, p, body) -> 'status', '400', method || ' with ' || body || ': 400')
-	FROM kept, unnest(ARRAY['{"name": ', '', '{x:1}']) body, (VALUES ('POST', ''), ('PUT', '/')) o (method, prefix), LATERAL (SELECT CASE prefix WHEN '' THEN '' ELSE '/' || (answer #>> '{body,id}') END AS p) x
+	FROM kept, unnest(ARRAY['{"name": ', '', '{x:1}', '{"name": "a\u0000b"}', '{"name": "\ud800"}']) body, (VALUES ('POST', ''), ('PUT', '/')) o (method, prefix), LATERAL (SELECT CASE prefix WHEN '' THEN '' ELSE '/' || (answer #>> '{body,id}') END AS p) x
 	WHERE name = 'small';
 
 --

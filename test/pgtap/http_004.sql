@@ -5,7 +5,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(); END $$;
 \ir ../lib/http.sql
-SELECT plan(249);
+SELECT plan(253);
 
 \set a 00000000-0000-0000-0000-00000000000a
 DO $$ BEGIN
@@ -221,7 +221,7 @@ SELECT is(refusal(ask('POST', '', jsonb_build_object('code', 'new', 'event', 'e'
 SELECT is(refusal(ask(method, path, body)), '400 INVALID_TYPE INVALID_TYPE.', method || ' with ' || body || ' for a body: 400')
 	FROM (VALUES ('POST', ''), ('PUT', '/' || id_of('full'))) o (method, path), unnest('{[],5,null,"\"x\"","[\"id\"]"}'::text[]) body;
 SELECT is(ask(method, path, body) -> 'status', '400', method || ' with ' || body || ': 400')
-	FROM (VALUES ('POST', ''), ('PUT', '/' || id_of('full'))) o (method, path), unnest(ARRAY['{"name": ', '', '{x:1}']) body;
+	FROM (VALUES ('POST', ''), ('PUT', '/' || id_of('full'))) o (method, path), unnest(ARRAY['{"name": ', '', '{x:1}', '{"name": "a\u0000b"}', '{"name": "\ud800"}']) body;
 
 --
 -- Who may
