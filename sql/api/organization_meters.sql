@@ -4,38 +4,42 @@
 -- meter to the oldest.
 
 CREATE FUNCTION meter.http_utc(at timestamptz) RETURNS text
-	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT (pg_catalog.to_jsonb(at AT TIME ZONE 'UTC') #>> '{}') || 'Z';
 END;
 COMMENT ON FUNCTION meter.http_utc(timestamptz) IS 'A time in RFC 3339, in UTC whatever the session''s zone is. Source: internal.';
 
-CREATE FUNCTION meter.http_meter_page(list text, token_parameter text, organization uuid, page_size int) RETURNS SETOF meter.meter
+CREATE FUNCTION meter.http_meter_page(organization_id uuid, list text, token_parameter text, page_size int) RETURNS SETOF meter.meter
 	LANGUAGE plpgsql STABLE ROWS 50
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-	place record := meter.http_place(list, meter.http_parameter(token_parameter), token_parameter);
+	place record;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
+	place := meter.http_place(list, meter.http_parameter(token_parameter), token_parameter);
 	-- one more than the page, to know whether there is another
 	RETURN QUERY SELECT m.* FROM meter.meter AS m
-		WHERE m.organization_id = organization
+		WHERE m.organization_id = http_meter_page.organization_id
 			AND (place.id IS NULL OR m.created_at <= place.created_at AND (m.created_at < place.created_at OR m.id > place.id))
 		ORDER BY m.created_at DESC, m.id LIMIT page_size + 1;
 END
 $function$;
-COMMENT ON FUNCTION meter.http_meter_page(text, text, uuid, int) IS 'The meters of a page, newest first, and the one behind it where there is one. list: the list''s name; token_parameter: the name of the query''s parameter that says where the page begins. Errors: 22023 (INVALID_CURSOR). Source: internal.';
+COMMENT ON FUNCTION meter.http_meter_page(uuid, text, text, int) IS 'The meters of a page, newest first, and the one behind it where there is one. list: the list''s name; token_parameter: the name of the query''s parameter that says where the page begins. Errors: 22023 (INVALID_CURSOR), 42501 not the caller''s. Source: internal.';
 
-CREATE FUNCTION meter.http_meter_by_id(organization uuid, wanted text) RETURNS meter.meter
+CREATE FUNCTION meter.http_meter_by_id(organization_id uuid, wanted text) RETURNS meter.meter
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
 	head meter.meter;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	-- by id alone: a key may look like another meter's id
 	IF wanted ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
-		SELECT m.* INTO head FROM meter.meter AS m WHERE m.organization_id = organization AND m.id = wanted::uuid;
+		SELECT m.* INTO head FROM meter.meter AS m
+			WHERE m.organization_id = http_meter_by_id.organization_id AND m.id = wanted::uuid;
 	END IF;
 	IF head.id IS NULL THEN
 		RAISE EXCEPTION 'meter "%" does not exist', left(wanted, 100)
@@ -44,7 +48,7 @@ BEGIN
 	RETURN head;
 END
 $function$;
-COMMENT ON FUNCTION meter.http_meter_by_id(uuid, text) IS 'The meter of that id. Errors: 42704 no such meter, or no UUID. Source: internal.';
+COMMENT ON FUNCTION meter.http_meter_by_id(uuid, text) IS 'The meter of that id. Errors: 42501 not the caller''s organization, 42704 no such meter, or no UUID. Source: internal.';
 
 CREATE FUNCTION meter.http_rename(detail text, names jsonb) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -55,11 +59,37 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION meter.http_rename(text, jsonb) IS 'The DETAIL of an error of a definition with its JSON pointer as a dialect says it. names: object, the dialect''s name of each key that it calls otherwise. Source: internal.';
 
+-- A meter can be sent back as it was read: what only the server writes may be
+-- there, unchanged.
+
+CREATE FUNCTION meter.http_writable(body jsonb, read_only text[]) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT CASE WHEN pg_catalog.jsonb_typeof(body) = 'object' THEN body - read_only ELSE body END;
+END;
+COMMENT ON FUNCTION meter.http_writable(jsonb, text[]) IS 'A body without the members that only the server writes. Source: internal.';
+
+CREATE FUNCTION meter.check_unchanged(body jsonb, shown jsonb, read_only text[]) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	member text;
+BEGIN
+	FOREACH member IN ARRAY read_only LOOP
+		IF body -> member <> shown -> member THEN
+			PERFORM meter.refuse_member('meter', 'IMMUTABLE', member, member || ' cannot change');
+		END IF;
+	END LOOP;
+END
+$function$;
+COMMENT ON FUNCTION meter.check_unchanged(jsonb, jsonb, text[]) IS 'Refuses a body one of whose members, of those that only the server writes, is not what is shown. Errors: 22023. Source: internal.';
+
 -- The dialect itself.  What a list calls for each meter is PL/pgSQL, which keeps
 -- its plans: SQL functions below one another are planned at each call.
 
 CREATE FUNCTION meter.http_fields(fields jsonb) RETURNS jsonb
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
@@ -162,7 +192,7 @@ END
 $function$;
 COMMENT ON FUNCTION meter.raise_renamed(text, text, text, jsonb) IS 'Raises 22023 once more, with the names of a dialect: meter.http_rename. Source: internal.';
 
-CREATE FUNCTION meter.http_write_organization_meter(organization uuid, meter text, definition jsonb) RETURNS uuid
+CREATE FUNCTION meter.http_write_organization_meter(organization_id uuid, meter text, definition jsonb) RETURNS uuid
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $function$
@@ -173,9 +203,9 @@ DECLARE
 	hint text;
 BEGIN
 	IF meter IS NULL THEN
-		written := meter.create_meter(organization, definition);
+		written := meter.create_meter(organization_id, definition);
 	ELSE
-		written := meter.update_meter(organization, meter, definition);
+		written := meter.update_meter(organization_id, meter, definition);
 	END IF;
 	RETURN written ->> 'id';
 EXCEPTION WHEN invalid_parameter_value THEN
@@ -215,7 +245,7 @@ DECLARE
 	heads meter.meter[];
 BEGIN
 	PERFORM meter.http_known_parameters('pageSize', 'nextToken');
-	heads := ARRAY(SELECT p FROM meter.http_meter_page(list, 'nextToken', organization, page_size) AS p);
+	heads := ARRAY(SELECT p FROM meter.http_meter_page(organization, list, 'nextToken', page_size) AS p);
 	RETURN jsonb_build_object(
 		'data', coalesce((SELECT jsonb_agg(meter.http_organization_meter(h) ORDER BY h.created_at DESC, h.id)
 			FROM unnest(heads[:page_size]) AS h), '[]'),
@@ -242,17 +272,22 @@ CREATE FUNCTION meter.http_update_organization_meter(body jsonb) RETURNS jsonb
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+	read_only CONSTANT text[] := '{id,dtCreated,dtLastModified,createdBy,lastModifiedBy}';
 	path text[] := meter.http_path();
 	organization uuid := meter.http_organization(path[2], 'admin');
 	head meter.meter := meter.http_meter_by_id(organization, path[4]);
+	shown jsonb;
 	held jsonb;
 	patch jsonb;
 BEGIN
-	PERFORM meter.check_organization_meter(body, true);
-	IF body -> 'code' <> to_jsonb(head.key) THEN
-		PERFORM meter.refuse_member('meter', 'IMMUTABLE', 'code', 'code cannot change');
-	END IF;
+	PERFORM meter.check_organization_meter(meter.http_writable(body, read_only), true);
+	PERFORM meter.check_unchanged(body, jsonb_build_object('code', head.key), '{code}');
 	head := meter.lock_meter(organization, head.key, true);
+	shown := meter.http_organization_meter(head);
+	-- whoever has seen another version is told of that
+	IF body -> 'version' = shown -> 'version' THEN
+		PERFORM meter.check_unchanged(body, shown, read_only);
+	END IF;
 	SELECT v.definition INTO STRICT held FROM meter.current_version(organization, head.id) AS v;
 	patch := meter.http_organization_definition(body) || jsonb_build_object('version', body -> 'version');
 	-- what is measured follows the fields, unless somebody chose something else
@@ -307,7 +342,7 @@ CREATE FUNCTION meter_api.update_organization_meter(json) RETURNS jsonb
 BEGIN ATOMIC
 	SELECT meter.http_answer('http_update_organization_meter', 'plain', $1);
 END;
-COMMENT ON FUNCTION meter_api.update_organization_meter(json) IS 'PUT /organizations/{orgId}/meters/{id}: replaces a meter. Body: as for POST, with the version that is changed (required); what it leaves out is taken away; the code cannot change. Result: 200 with the meter, its version the next. Errors: 400 with the JSON pointer of what is wrong, 401, 403, 404, 409 it is at another version (VERSION_MISMATCH), or archived. Source: seed 003 (PUT /organizations/{orgId}/meters/{id}).';
+COMMENT ON FUNCTION meter_api.update_organization_meter(json) IS 'PUT /organizations/{orgId}/meters/{id}: replaces a meter. Body: as for POST, with the version that is changed (required), and whatever else GET shows, unchanged; what it leaves out is taken away; the code cannot change. Result: 200 with the meter, its version the next. Errors: 400 with the JSON pointer of what is wrong, 401, 403, 404, 409 it is at another version (VERSION_MISMATCH), or archived. Source: seed 003 (PUT /organizations/{orgId}/meters/{id}).';
 
 CREATE FUNCTION meter_api.delete_organization_meter() RETURNS jsonb
 	LANGUAGE sql

@@ -78,7 +78,7 @@ $function$;
 COMMENT ON FUNCTION meter.http_is_own(jsonb, jsonb) IS 'Is the own aggregation of a complete definition that of one of its profiles (null: the events counted by month)? Source: internal.';
 
 CREATE FUNCTION meter.http_profile(profile jsonb, own_window jsonb) RETURNS jsonb
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
@@ -148,7 +148,7 @@ END
 $function$;
 COMMENT ON FUNCTION meter.check_profiled_meter(jsonb) IS 'Checks that a body of seed 004 is an object of its members. Errors: 22023. Source: internal.';
 
-CREATE FUNCTION meter.http_write_profiled_meter(organization uuid, head meter.meter, definition jsonb, held jsonb) RETURNS uuid
+CREATE FUNCTION meter.http_write_profiled_meter(organization_id uuid, head meter.meter, definition jsonb, held jsonb) RETURNS uuid
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $function$
@@ -159,18 +159,19 @@ DECLARE
 	detail text;
 	hint text;
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	-- what is wrong with a profile is said of the profile: first only they are looked at
 	IF head.id IS NULL OR held -> 'profiles' <> 'null' AND meter.http_is_own(held -> 'profiles' -> 0, held) THEN
 		PERFORM meter.check_definition(whole || '{"function": "count", "value_field": null, "unique_by_field": null,
-			"function_options": null, "filter_tree": null}', meter.inherited_fields(organization));
+			"function_options": null, "filter_tree": null}', meter.inherited_fields(organization_id));
 		definition := definition || meter.http_aggregation(definition -> 'profiles' -> 0, held -> 'window');
 	ELSIF definition -> 'profiles' = '[]' THEN
 		definition := definition || '{"profiles": null}';
 	END IF;
 	IF head.id IS NULL THEN
-		written := meter.create_meter(organization, definition);
+		written := meter.create_meter(organization_id, definition);
 	ELSE
-		written := meter.update_meter(organization, head.key, definition);
+		written := meter.update_meter(organization_id, head.key, definition);
 	END IF;
 	RETURN written ->> 'id';
 EXCEPTION WHEN invalid_parameter_value THEN
@@ -216,7 +217,7 @@ DECLARE
 	heads meter.meter[];
 BEGIN
 	PERFORM meter.http_known_parameters('limit', 'cursor');
-	heads := ARRAY(SELECT p FROM meter.http_meter_page(list, 'cursor', organization, page_size) AS p);
+	heads := ARRAY(SELECT p FROM meter.http_meter_page(organization, list, 'cursor', page_size) AS p);
 	RETURN jsonb_build_object(
 		'meters', coalesce((SELECT jsonb_agg(meter.http_profiled_meter(h) ORDER BY h.created_at DESC, h.id)
 			FROM unnest(heads[:page_size]) AS h), '[]'),
@@ -243,18 +244,15 @@ CREATE FUNCTION meter.http_update_profiled_meter(body jsonb) RETURNS jsonb
 	SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+	read_only CONSTANT text[] := '{object,id,created_at,status,default_profile}';
 	organization uuid := meter.http_organization(NULL, 'admin');
 	head meter.meter := meter.http_meter_by_id(organization, (meter.http_path())[3]);
 	held jsonb;
 BEGIN
-	PERFORM meter.check_profiled_meter(body);
-	IF nullif(body -> 'code', 'null') <> to_jsonb(head.key) THEN
-		PERFORM meter.refuse_member('meter', 'IMMUTABLE', 'code', 'code cannot change');
-	ELSIF nullif(body -> 'event', 'null') <> to_jsonb(head.metric_key) THEN
-		PERFORM meter.refuse_member('meter', 'IMMUTABLE', 'event', 'event cannot change');
-	END IF;
+	PERFORM meter.check_profiled_meter(meter.http_writable(body, read_only));
 	-- two who replace it at once: the later one sees what the other wrote
 	head := meter.lock_meter(organization, head.key, true);
+	PERFORM meter.check_unchanged(body, meter.http_profiled_meter(head), read_only || '{code,event}');
 	SELECT v.definition INTO STRICT held FROM meter.current_version(organization, head.id) AS v;
 	PERFORM meter.http_write_profiled_meter(organization, head, jsonb_build_object('name', body -> 'name',
 		'description', body -> 'description', 'account_mapping', body -> 'account_mapping',
@@ -290,4 +288,4 @@ CREATE FUNCTION meter_api.update_profiled_meter(json) RETURNS jsonb
 BEGIN ATOMIC
 	SELECT meter.http_answer('http_update_profiled_meter', 'plain', $1);
 END;
-COMMENT ON FUNCTION meter_api.update_profiled_meter(json) IS 'PUT /v1/meters/{id}: replaces a meter''s name, description, account_mapping and profiles; what the body leaves out is taken away; code and event may be given but not change. Profiles keep their ids by their codes. Result: 200 {"meter": meter}. Errors: 400 with the JSON pointer of what is wrong, 401, 403, 404, 409 archived. Source: seed 004 (PUT /v1/meters/{id}).';
+COMMENT ON FUNCTION meter_api.update_profiled_meter(json) IS 'PUT /v1/meters/{id}: replaces a meter''s name, description, account_mapping and profiles; what the body leaves out is taken away; whatever else GET shows may be there, unchanged. Profiles keep their ids by their codes. Result: 200 {"meter": meter}. Errors: 400 with the JSON pointer of what is wrong, 401, 403, 404, 409 archived. Source: seed 004 (PUT /v1/meters/{id}).';

@@ -5,7 +5,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(); END $$;
 \ir ../lib/http.sql
-SELECT plan(205);
+SELECT plan(221);
 
 \set a 00000000-0000-0000-0000-00000000000a
 \set b 00000000-0000-0000-0000-00000000000b
@@ -145,7 +145,6 @@ INSERT INTO bad (change, refusal, what) VALUES
 	('{"groupId": "11111111-1111-1111-1111-1111111111111"}', 'INVALID_UUID at /groupId.', 'a groupId of 37 characters'),
 	('{"groupId": 5}', 'INVALID_UUID at /groupId.', 'a groupId that is a number'),
 	('{"metric_key": "x"}', 'UNKNOWN_KEY at /metric_key.', 'a member of another dialect'),
-	('{"id": "11111111-1111-1111-1111-111111111111"}', 'UNKNOWN_KEY at /id.', 'a member of the answer'),
 	('{"__proto__": {}}', 'UNKNOWN_KEY at /__proto__.', 'a member nobody knows');
 CREATE TABLE bad_code (code jsonb, refusal text, what text);
 INSERT INTO bad_code VALUES ('""', 'INVALID_LENGTH at /code.', 'an empty code'),
@@ -174,11 +173,17 @@ SELECT is(refusal(ask('PUT', '/' || (answer #>> '{body,id}'), good(jsonb_build_o
 	'PUT with version ' || v || ': 409') FROM kept, unnest('{0,2,-1,9223372036854775808}'::numeric[]) v WHERE name = 'small';
 SELECT is(refusal(ask('PUT', '/' || (answer #>> '{body,id}'), good('{"version": 1, "code": "other"}'))), '400 IMMUTABLE IMMUTABLE at /code.', 'PUT with another code: 400')
 	FROM kept WHERE name = 'small';
+SELECT is(refusal(ask('POST', '', good(jsonb_build_object('code', 'new', m, answer #> ARRAY['body', m])))), format('400 UNKNOWN_KEY UNKNOWN_KEY at /%s.', m), 'POST with ' || m || ': 400')
+	FROM kept, unnest('{id,dtCreated,dtLastModified,createdBy,lastModifiedBy}'::text[]) m WHERE name = 'small';
+SELECT is(refusal(ask('PUT', '/' || (answer #>> '{body,id}'), good(jsonb_build_object('version', 1, m, 'other')))), format('400 IMMUTABLE IMMUTABLE at /%s.', m), 'PUT with another ' || m || ': 400')
+	FROM kept, unnest('{id,dtCreated,dtLastModified,createdBy,lastModifiedBy}'::text[]) m WHERE name = 'small';
+SELECT is(refusal(ask('PUT', '/' || (answer #>> '{body,id}'), ((answer -> 'body') || '{"version": 2, "dtLastModified": "2026-01-01T00:00:00Z"}')::text)),
+	'409 VERSION_MISMATCH VERSION_MISMATCH at /version.', 'PUT of the whole meter as it is not: 409') FROM kept WHERE name = 'small';
 SELECT is(refusal(ask(method, p, body)), '400 INVALID_TYPE INVALID_TYPE.', method || ' with ' || body || ' for a body: 400')
-	FROM kept, unnest('{[],5,null,"\"x\""}'::text[]) body, (VALUES ('POST', ''), ('PUT', '/')) o (method, prefix), LATERAL (SELECT CASE prefix WHEN '' THEN '' ELSE '/' || (answer #>> '{body,id}') END AS p) x
+	FROM kept, unnest('{[],5,null,"\"x\"","[\"id\"]"}'::text[]) body, (VALUES ('POST', ''), ('PUT', '/')) o (method, prefix), LATERAL (SELECT CASE prefix WHEN '' THEN '' ELSE '/' || (answer #>> '{body,id}') END AS p) x
 	WHERE name = 'small';
 SELECT is(ask(method, p, body) -> 'status', '400', method || ' with ' || body || ': 400')
-	FROM kept, unnest(ARRAY['{"name": ', '', '{x:1}']) body, (VALUES ('POST', ''), ('PUT', '/')) o (method, prefix), LATERAL (SELECT CASE prefix WHEN '' THEN '' ELSE '/' || (answer #>> '{body,id}') END AS p) x
+	FROM kept, unnest(ARRAY['{"name": ', '', '{x:1}', '{"name": "a\u0000b"}', '{"name": "\ud800"}']) body, (VALUES ('POST', ''), ('PUT', '/')) o (method, prefix), LATERAL (SELECT CASE prefix WHEN '' THEN '' ELSE '/' || (answer #>> '{body,id}') END AS p) x
 	WHERE name = 'small';
 
 --
@@ -261,8 +266,11 @@ SELECT is(ask('GET', '/' || (answer #>> '{body,id}')) -> 'body', answer -> 'body
 SELECT is(refusal(ask('PUT', '/' || (answer #>> '{body,id}'), '{"name": "Again", "code": "data processed", "version": 1,
 	"dataFields": [{"category": "MEASURE", "code": "calls", "name": "Calls"}], "derivedFields": []}')), '409 VERSION_MISMATCH VERSION_MISMATCH at /version.',
 	'who saw version 1 does not overwrite version 2') FROM kept WHERE name = 'replaced';
+INSERT INTO kept SELECT 'again', ask('PUT', '/' || (answer #>> '{body,id}'), (answer -> 'body')::text) FROM kept WHERE name = 'replaced';
+SELECT is((a.answer -> 'body') - 'dtLastModified', ((r.answer -> 'body') - 'dtLastModified') || '{"version": 3, "lastModifiedBy": "u-1"}', 'a whole meter can be sent back')
+	FROM kept a, kept r WHERE a.name = 'again' AND r.name = 'replaced';
 SELECT is((SELECT string_agg(concat_ws(' ', version, function, value_field, created_by), ', ' ORDER BY version) FROM meter.meter_versions WHERE meter_key = 'data processed'),
-	'1 sum gb u-1, 2 sum calls u-2', 'it measures by its new fields');
+	'1 sum gb u-1, 2 sum calls u-2, 3 sum calls u-1', 'it measures by its new fields');
 INSERT INTO kept SELECT 'e', ask('PUT', '/' || id, '{"name": "E", "code": "elsewhere", "version": 1, "dataFields": [{"category": "MEASURE", "code": "m", "name": "M"}], "derivedFields": [],
 	"customFields": {"a": 1}}') FROM meter.meters WHERE key = 'elsewhere';
 SELECT is((SELECT concat_ws(' ', answer -> 'status', function, document ->> 'value_field', metric_key, document -> 'custom_fields') FROM kept, meter.meters

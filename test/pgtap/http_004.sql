@@ -5,7 +5,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(); END $$;
 \ir ../lib/http.sql
-SELECT plan(239);
+SELECT plan(253);
 
 \set a 00000000-0000-0000-0000-00000000000a
 DO $$ BEGIN
@@ -203,8 +203,7 @@ INSERT INTO bad (change, refusal, what) VALUES
 	('{"profiles": [{"code": "p", "aggregation_method": "count", "filters": [{"property": "a", "operator": "eq", "value": ["b", "c"]}]}]}', 'INVALID_LENGTH at /profiles/0/filters/0/value.',
 		'two values for eq'),
 	(jsonb_build_object('profiles', (SELECT jsonb_agg(jsonb_build_object('code', 'p' || i, 'aggregation_method', 'count')) FROM generate_series(1, 33) i)), 'INVALID_LENGTH at /profiles.', '33 profiles'),
-	('{"metric_key": "x"}', 'UNKNOWN_KEY at /metric_key.', 'a member of another dialect'),
-	('{"default_profile": null}', 'UNKNOWN_KEY at /default_profile.', 'a member of the answer');
+	('{"metric_key": "x"}', 'UNKNOWN_KEY at /metric_key.', 'a member of another dialect');
 CREATE TABLE bad_new (change jsonb, refusal text, what text);
 INSERT INTO bad_new VALUES ('{"code": null}', 'MISSING_KEY at /code.', 'no code'), ('{"event": null}', 'MISSING_KEY at /event.', 'no event'),
 	(jsonb_build_object('code', repeat('c', 81)), 'INVALID_LENGTH at /code.', 'a code of 81'), ('{"code": "a\tb"}', 'INVALID_TEXT at /code.', 'a code with a tab'),
@@ -216,11 +215,13 @@ SELECT is(refusal(ask('POST', '', ('{"code": "new", "event": "e"}'::jsonb || cha
 SELECT is(refusal(ask('PUT', '/' || id_of('full'), change::text)), '400 ' || split_part(refusal, ' ', 1) || ' ' || refusal, 'PUT with ' || what || ': 400') FROM bad ORDER BY no;
 SELECT is(refusal(ask('POST', '', ('{"code": "new", "event": "e"}'::jsonb || change)::text)), '400 ' || split_part(refusal, ' ', 1) || ' ' || refusal, 'POST with ' || what || ': 400') FROM bad_new;
 SELECT is(refusal(ask('PUT', '/' || id_of('full'), jsonb_build_object(m, 'other')::text)), format('400 IMMUTABLE IMMUTABLE at /%s.', m), 'PUT with another ' || m || ': 400')
-	FROM unnest('{code,event}'::text[]) m;
+	FROM unnest('{code,event,object,id,created_at,status,default_profile}'::text[]) m;
+SELECT is(refusal(ask('POST', '', jsonb_build_object('code', 'new', 'event', 'e', m, answer #> ARRAY['body', 'meter', m])::text)), format('400 UNKNOWN_KEY UNKNOWN_KEY at /%s.', m),
+	'POST with ' || m || ': 400') FROM kept, unnest('{object,id,created_at,status,default_profile}'::text[]) m WHERE name = 'full';
 SELECT is(refusal(ask(method, path, body)), '400 INVALID_TYPE INVALID_TYPE.', method || ' with ' || body || ' for a body: 400')
-	FROM (VALUES ('POST', ''), ('PUT', '/' || id_of('full'))) o (method, path), unnest('{[],5,null,"\"x\""}'::text[]) body;
+	FROM (VALUES ('POST', ''), ('PUT', '/' || id_of('full'))) o (method, path), unnest('{[],5,null,"\"x\"","[\"id\"]"}'::text[]) body;
 SELECT is(ask(method, path, body) -> 'status', '400', method || ' with ' || body || ': 400')
-	FROM (VALUES ('POST', ''), ('PUT', '/' || id_of('full'))) o (method, path), unnest(ARRAY['{"name": ', '', '{x:1}']) body;
+	FROM (VALUES ('POST', ''), ('PUT', '/' || id_of('full'))) o (method, path), unnest(ARRAY['{"name": ', '', '{x:1}', '{"name": "a\u0000b"}', '{"name": "\ud800"}']) body;
 
 --
 -- Who may
@@ -282,8 +283,7 @@ SELECT is(ask('GET', '/' || id_of('full')) -> 'body', answer -> 'body', 'GET giv
 SELECT is((SELECT string_agg(concat_ws(' ', version, function, "window" ->> 'size'), ', ' ORDER BY version) FROM meter.meter_versions WHERE meter_key = 'api_calls'),
 	'1 sum hour, 2 unique_count month', 'it is a new version');
 SELECT is(used('api_calls', 'tokens'), 12.5, 'what was used stays as it was measured');
-SELECT is(a #> '{body,meter}', answer #> '{body,meter}', 'what GET gave can be put')
-	FROM kept, LATERAL (SELECT ask('PUT', '/' || id_of('replaced'), ((answer #> '{body,meter}') - '{object,id,created_at,status,default_profile}'::text[])::text) AS a) x WHERE name = 'replaced';
+SELECT is(ask('PUT', '/' || id_of('replaced'), (answer #> '{body,meter}')::text) #> '{body,meter}', answer #> '{body,meter}', 'a whole meter can be sent back') FROM kept WHERE name = 'replaced';
 INSERT INTO kept SELECT 'p50', ask('PUT', '/' || id, '{"profiles": [{"code": "p", "name": "Half", "aggregation_method": "percentile", "aggregation_property": "n"}]}') FROM meter.meters WHERE key = 'm percentile';
 SELECT is((SELECT concat_ws(' ', answer -> 'status', document -> 'function_options', document #> '{profiles,0,function_options}') FROM kept, meter.meters m WHERE kept.name = 'p50' AND key = 'm percentile'),
 	'200 {"percentile": 0.5} {"percentile": 0.5}', 'a profile of the same method keeps its options');
