@@ -137,7 +137,7 @@ BEGIN
 	END LOOP;
 END
 $function$;
-COMMENT ON FUNCTION meter.outbox_claim(int, interval) IS 'Hands out domain events that are due. max_rows: at most so many, 1 to 10000; lease: for how long they are this caller''s, up to a day; those neither acknowledged nor failed by then are handed out again. Result: the events, in the order in which those of an aggregate must be delivered: id, organization_id, aggregate_type, aggregate_id, event_type, payload, occurred_at, and attempts (which attempt this is). An event comes only together with or after all earlier ones of its aggregate: those that others have, or that wait for their next attempt, hold it back. Safe in any number of sessions: who finds an aggregate in other hands takes others. To be committed before anything is delivered, so that it holds when the relay is lost. Errors: 22023 bad argument. Source: standard (transactional outbox).';
+COMMENT ON FUNCTION meter.outbox_claim(int, interval) IS 'Hands out domain events that are due. max_rows: at most so many, 1 to 10000; lease: for how long they are this caller''s, up to a day; those neither acknowledged nor failed by then are handed out again. Result: the events, in the order in which those of an aggregate must be delivered: id, organization_id, aggregate_type, aggregate_id, event_type, payload, occurred_at, and attempts (which attempt this is). An event comes only together with or after all earlier ones of its aggregate: those that others have, or that wait for their next attempt, hold it back. Safe in any number of sessions: who finds an aggregate in other hands takes others. To be committed before anything is delivered, so that it holds when the relay is lost. With claims, only those of the organization they name. Errors: 22023 bad argument. Source: standard (transactional outbox).';
 
 CREATE FUNCTION meter.outbox_ack(ids bigint[]) RETURNS int
 	LANGUAGE plpgsql
@@ -156,7 +156,7 @@ BEGIN
 	RETURN done;
 END
 $function$;
-COMMENT ON FUNCTION meter.outbox_ack(bigint[]) IS 'Says that domain events are delivered. ids: theirs; what is delivered already, or not there, is passed over, and whether the lease still runs does not matter. Result: how many were marked. Source: standard (transactional outbox).';
+COMMENT ON FUNCTION meter.outbox_ack(bigint[]) IS 'Says that domain events are delivered. ids: theirs; what is delivered already, or not there, is passed over, and whether the lease still runs does not matter. With claims, another organization''s are not there. Result: how many were marked. Source: standard (transactional outbox).';
 
 CREATE FUNCTION meter.outbox_fail(ids bigint[], error text, max_attempts int DEFAULT 16,
 		backoff interval DEFAULT '1 second', backoff_cap interval DEFAULT '1 hour') RETURNS int
@@ -214,7 +214,7 @@ BEGIN
 	RETURN done;
 END
 $function$;
-COMMENT ON FUNCTION meter.outbox_fail(bigint[], text, int, interval, interval) IS 'Says that domain events could not be delivered. ids: theirs; error: why, its first 1000 characters are kept; max_attempts: after so many (1 to 1000) they are dead: kept, and handed out only after meter.outbox_replay(); backoff: time to the second attempt, doubled for each one after it up to backoff_cap (at most 7 days). Events of the same aggregates that were handed out behind them and are not named are given back, without an attempt counted: the caller must not deliver them. Result: how many were marked; what is delivered or dead already, or not there, is passed over. Errors: 22023 bad argument. Source: standard (transactional outbox).';
+COMMENT ON FUNCTION meter.outbox_fail(bigint[], text, int, interval, interval) IS 'Says that domain events could not be delivered. ids: theirs; error: why, its first 1000 characters are kept; max_attempts: after so many (1 to 1000) they are dead: kept, and handed out only after meter.outbox_replay(); backoff: time to the second attempt, doubled for each one after it up to backoff_cap (at most 7 days). Events of the same aggregates that were handed out behind them and are not named are given back, without an attempt counted: the caller must not deliver them. With claims, another organization''s are not there. Result: how many were marked; what is delivered or dead already, or not there, is passed over. Errors: 22023 bad argument. Source: standard (transactional outbox).';
 
 CREATE FUNCTION meter.outbox_replay(ids bigint[]) RETURNS int
 	LANGUAGE plpgsql
@@ -237,7 +237,7 @@ BEGIN
 	RETURN done;
 END
 $function$;
-COMMENT ON FUNCTION meter.outbox_replay(bigint[]) IS 'Lets domain events be delivered again, at once and with a new count of attempts: dead ones, delivered ones, and those that wait for their next attempt. ids: theirs; what a relay has now, or is due anyway, is passed over. Later events of their aggregates wait for them. Result: how many. Source: standard (transactional outbox).';
+COMMENT ON FUNCTION meter.outbox_replay(bigint[]) IS 'Lets domain events be delivered again, at once and with a new count of attempts: dead ones, delivered ones, and those that wait for their next attempt. ids: theirs; what a relay has now, or is due anyway, is passed over. Later events of their aggregates wait for them. With claims, another organization''s are not there. Result: how many. Source: standard (transactional outbox).';
 
 CREATE FUNCTION meter.outbox_delete_delivered(older_than interval DEFAULT '7 days', max_rows int DEFAULT 10000) RETURNS int
 	LANGUAGE plpgsql
@@ -274,4 +274,4 @@ BEGIN
 	RETURN done;
 END
 $function$;
-COMMENT ON FUNCTION meter.outbox_delete_delivered(interval, int) IS 'Deletes domain events that were delivered longer ago than older_than (default 7 days), at most max_rows (1 to 1000000) a call, so that a transaction stays short. Those that are not delivered, dead ones too, stay. Result: how many were deleted; call it again while that is max_rows. Errors: 22023 bad argument. Source: standard (transactional outbox).';
+COMMENT ON FUNCTION meter.outbox_delete_delivered(interval, int) IS 'Deletes domain events that were delivered longer ago than older_than (default 7 days), at most max_rows (1 to 1000000) a call, so that a transaction stays short. Those that are not delivered, dead ones too, stay. With claims, only those of the organization they name. Result: how many were deleted; call it again while that is max_rows. Errors: 22023 bad argument. Source: standard (transactional outbox).';

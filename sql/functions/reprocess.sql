@@ -119,4 +119,4 @@ COMMENT ON PROCEDURE meter.reprocess(uuid, text, timestamptz, timestamptz, text)
 CREATE PROCEDURE meter.run_reprocess_jobs()
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'meter_run_reprocess_jobs';
-COMMENT ON PROCEDURE meter.run_reprocess_jobs() IS 'Works off the jobs that count events anew: those that wait and those that were interrupted, one after the other, leaving those that another session is at. A job that fails says why in meter.reprocess_job, raises a warning, and is not tried again. Errors: 55000 no store, 25001 as meter.reprocess(). Source: internal.';
+COMMENT ON PROCEDURE meter.run_reprocess_jobs() IS 'Works off the jobs that count events anew: those that wait and those that were interrupted, one after the other, leaving those that another session is at. A job that fails says why in meter.reprocess_job, raises a warning, and is not tried again. With claims, only those of the organization they name. Errors: 55000 no store, 25001 as meter.reprocess(). Source: internal.';

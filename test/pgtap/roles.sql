@@ -6,7 +6,7 @@ SET TimeZone = 'UTC';
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(), meter.setup_roles(); END $$;
-SELECT plan(213);
+SELECT plan(216);
 
 \set a '00000000-0000-4000-8000-00000000000a'
 \set b '00000000-0000-4000-8000-00000000000b'
@@ -234,6 +234,10 @@ SELECT is(tried('meter_backend', NULL, format('SELECT meter.outbox_ack(%L) > 0',
 SELECT is(tried('postgres', 'a', $$SELECT meter.outbox_delete_delivered('0') > 0$$), 'true', 'with claims: outbox_delete_delivered');
 SELECT is((SELECT string_agg(DISTINCT right(organization_id::text, 1), ',') FROM meter.domain_event_outbox), 'b', '... of its own');
 SELECT is(tried('meter_backend', NULL, $$SELECT meter.outbox_delete_delivered('0') > 0$$), 'true', 'backend: outbox_delete_delivered');
+SELECT count(meter.create_threshold(id, '{"name": "old", "meter": "old", "threshold_value": 1}')) AS made FROM (VALUES (:'a'::uuid), (:'b')) AS v (id) \gset
+SELECT count(*) AS counted FROM (VALUES (:'a'::uuid), (:'b')) AS v (id), meter.ingest(id, '{"id": "old 2", "source": "s", "type": "old", "time": "2026-01-05T00:00:00Z", "data": {}}') \gset
+SELECT is(tried('postgres', 'a', $$SELECT meter.sweep_thresholds('1 day')$$), '1', 'with claims: sweep_thresholds');
+SELECT is((SELECT string_agg(DISTINCT right(organization_id::text, 1), ',') FROM meter.threshold_usage WHERE window_end < now()), 'b', '... of its own');
 SELECT is(tried(role, NULL, $$SELECT meter.sweep_thresholds('1 day') >= 0$$), 'true', role || ': sweep_thresholds') FROM unnest('{meter_backend,meter_admin}'::text[]) AS role;
 
 -- a reservation of somebody else's is none
@@ -241,6 +245,11 @@ SELECT meter.reserve(:'b', 'calls', 'cy', 1, '1 hour') AS reservation \gset
 SELECT is(tried(role, 'a', format('SELECT meter.settle(%L, 1)', :'reservation')), format('42704 reservation %s does not exist', :'reservation'), role || ' with claims: settle another''s reservation')
 FROM unnest('{meter_writer,meter_backend,postgres}'::text[]) AS role;
 
+SELECT count(meter.enter_reprocess_job(id, (meter.find_meter(id, 'old')).id, '2026-01-05', '2026-01-06', true, 'roles')) AS jobs FROM (VALUES (:'a'::uuid), (:'b')) AS v (id) \gset
+SET request.jwt.claims = '{"organization_id": "00000000-0000-4000-8000-00000000000a"}';
+CALL meter.run_reprocess_jobs();
+RESET request.jwt.claims;
+SELECT is((SELECT string_agg(right(organization_id::text, 1) || ' ' || state, ', ' ORDER BY organization_id) FROM meter.reprocess_job), 'a done, b pending', 'with claims: run_reprocess_jobs');
 SET ROLE meter_backend;
 CALL meter.reprocess(:'a', 'calls', '-infinity', 'infinity', 'roles');
 CALL meter.run_reprocess_jobs();

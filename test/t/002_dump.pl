@@ -1,4 +1,5 @@
-# pg_dump and psql carry everything over: definitions, events, keys, figures.
+# pg_dump and psql carry everything over: definitions, events, keys, figures, and
+# who may do what; roles are the cluster's.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -6,14 +7,17 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $org = '00000000-0000-4000-8000-000000000001';
+my $other = '00000000-0000-4000-8000-000000000002';
 my $node = PostgreSQL::Test::Cluster->new('dump');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->start;
 $node->safe_psql('postgres', 'CREATE DATABASE old');
 $node->safe_psql('old', qq{
 	CREATE EXTENSION meter;
+	SELECT meter.setup_roles();
 	SELECT meter.create_store();
 	SELECT meter.create_organization('acme', '$org');
+	SELECT meter.create_organization('other', '$other');
 	SELECT meter.create_meter('$org', '{"key": "m", "name": "m", "metric_key": "t", "function": "sum",
 		"value_field": "n", "dimensions": {"d": "d"}, "dedup_key_path": "k"}');
 	SELECT meter.create_meter('$org', '{"key": "u", "name": "u", "metric_key": "t", "function": "unique_count",
@@ -72,5 +76,64 @@ like($node->safe_psql('new', qq{SELECT meter.publish_meter_version('$org', 'u', 
 is($node->safe_psql('new', q{SELECT count(*) FROM meter.version_range}) - split(/\n/, $catalog{$ranges}), 3, 'which adds its range and that of the new meter, and keeps one');
 $node->safe_psql('old', sprintf($more, $org));
 is($node->safe_psql('new', $figures), $node->safe_psql('old', $figures), 'both databases still agree');
+
+#
+# Roles: made before the store and after it, in a database where they are there
+# already, and carried over.
+#
+my $grants = q{
+	SELECT g.kind, g.object, r.rolname, p.privilege_type FROM (
+		SELECT c.relkind::text, c.oid::regclass::text, c.relacl FROM pg_class AS c WHERE c.relnamespace IN ('meter'::regnamespace, 'meter_api'::regnamespace)
+		UNION ALL SELECT 'function', f.oid::regprocedure::text, coalesce(f.proacl, acldefault('f', f.proowner)) FROM pg_proc AS f WHERE f.pronamespace IN ('meter'::regnamespace, 'meter_api'::regnamespace)
+		UNION ALL SELECT 'schema', n.nspname::text, n.nspacl FROM pg_namespace AS n WHERE n.nspname IN ('meter', 'meter_api')) AS g (kind, object, acl),
+		LATERAL aclexplode(g.acl) AS p LEFT JOIN pg_roles AS r ON r.oid = p.grantee
+	WHERE p.grantee <> p.grantor
+	ORDER BY 1, 2, 3, 4};
+my $policies = q{
+	SELECT c.oid::regclass, c.relrowsecurity, p.polname, p.polcmd, p.polroles, pg_get_expr(p.polqual, c.oid)
+	FROM pg_class AS c LEFT JOIN pg_policy AS p ON p.polrelid = c.oid WHERE c.relnamespace = 'meter'::regnamespace AND c.relkind IN ('r', 'p')
+	ORDER BY c.oid::regclass::text, 3};
+my $as_reader = qq{
+	SET ROLE meter_reader;
+	SET request.jwt.claims = '{"organization_id": "%s"}';
+	SELECT coalesce(sum(value), 0) > 0 FROM meter.usage('%s', 'm', '2026-01-01', '2026-07-01');
+	SELECT count(*) > 0 FROM meter.event;
+	SELECT count(*) > 0 FROM meter_api.meters};
+
+my $granted = $node->safe_psql('old', $grants);
+like($granted, qr/^r\|meter\.rollup\|meter_reader\|SELECT$/m, 'a store that is made later is granted as well');
+unlike($granted, qr/\|\|/, 'and nothing to PUBLIC');
+is($node->safe_psql('new', $grants), $granted, 'pg_dump keeps the grants');
+is($node->safe_psql('new', $policies), $node->safe_psql('old', $policies), 'and the policies');
+is($node->safe_psql('new', sprintf($as_reader, $org, $org)), "t\nt\nt", 'a reader sees his organization there');
+is($node->safe_psql('new', qq{SET ROLE meter_reader; SET request.jwt.claims = '{"organization_id": "$other"}'; SELECT count(*) FROM meter.event}), '0', 'and no other');
+
+for my $database ('old', 'new')
+{
+	$node->safe_psql($database, 'SELECT meter.setup_roles(); SELECT meter.setup_roles()');
+	is($node->safe_psql($database, $grants), $granted, "setup_roles() again changes nothing in database $database");
+}
+$node->safe_psql('postgres', 'CREATE DATABASE third');
+$node->safe_psql('third', 'CREATE EXTENSION meter; SELECT meter.create_store()');
+is($node->safe_psql('third', $grants), $granted, 'a database of the cluster, where the roles are there already');
+$node->safe_psql('third', 'SELECT meter.setup_roles()');
+is($node->safe_psql('third', $grants), $granted, '... and setup_roles() behind the store');
+
+my $limit = q{SELECT rolname, rolcanlogin, rolbypassrls, rolconfig FROM pg_roles WHERE rolname LIKE 'meter\_%' ORDER BY 1};
+is($node->safe_psql('old', $limit), join("\n", 'meter_admin|f|f|', 'meter_backend|f|f|', 'meter_reader|f|f|{statement_timeout=30s}', 'meter_writer|f|f|{statement_timeout=30s}'),
+	'group roles, with a limit for those of tenants');
+$node->safe_psql('old', q{ALTER ROLE meter_reader SET statement_timeout = '5s'; SELECT meter.setup_roles()});
+like($node->safe_psql('old', $limit), qr/^meter_reader\|f\|f\|\{statement_timeout=5s\}$/m, "a DBA's own limit stays");
+
+# What an update of the extension added, or a DBA took away, is there again.
+$node->safe_psql('old', 'REVOKE ALL ON meter.event FROM meter_reader; REVOKE EXECUTE ON FUNCTION meter.ingest FROM meter_writer; SELECT meter.setup_roles()');
+is($node->safe_psql('old', $grants), $granted, 'setup_roles() gives what is missing');
+
+# The roles can be dropped like any other, once no database grants them anything.
+$node->safe_psql($_, 'DROP OWNED BY meter_admin, meter_backend, meter_writer, meter_reader') for 'old', 'new', 'third';
+$node->safe_psql('postgres', 'DROP ROLE meter_admin, meter_backend, meter_writer, meter_reader');
+is($node->safe_psql('third', q{SELECT meter.create_store(); SELECT count(*) FROM pg_roles WHERE rolname LIKE 'meter\_%'}), "\n0", 'nothing of meter needs them');
+$node->safe_psql('third', 'SELECT meter.setup_roles()');
+is($node->safe_psql('third', $grants), $granted, 'and they can be made anew');
 
 done_testing();
