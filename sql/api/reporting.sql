@@ -15,6 +15,7 @@ DECLARE
 	head meter.meters;
 	namesakes meter.meters[];
 BEGIN
+	PERFORM meter.require_tenant(organization_id);
 	SELECT m.* INTO head FROM meter.meters AS m
 		WHERE m.organization_id = http_reporting_meter.organization_id
 			AND (m.key = http_reporting_meter.meter OR m.id::text = lower(http_reporting_meter.meter))

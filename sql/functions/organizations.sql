@@ -40,7 +40,7 @@ BEGIN
 		IF setting = 'custom_fields' THEN
 			PERFORM meter.check_custom_fields(settings -> setting);
 		ELSIF setting = 'licenses' THEN
-			IF jsonb_typeof(settings -> setting) <> 'array' OR jsonb_path_exists(settings -> setting, '$[*] ? (@.type() <> "string")') THEN
+			IF jsonb_typeof(settings -> setting) <> 'array' OR jsonb_path_exists(settings -> setting, 'strict $[*] ? (@.type() <> "string")') THEN
 				RAISE EXCEPTION 'invalid organization: settings: licenses: expected an array of strings'
 					USING ERRCODE = 'invalid_parameter_value';
 			END IF;

@@ -213,7 +213,7 @@ meter_cache_organization(const pg_uuid_t *organization)
 		"SELECT coalesce((o.settings ->> 'partial')::boolean, true),"
 		" coalesce((o.settings ->> 'require_known_subject')::boolean, false),"
 		" coalesce(o.settings -> 'licenses' ?& '{metered_products,subscription}', true),"
-		" coalesce((o.settings ->> 'quota_status')::int, 429)"
+		" coalesce((o.settings -> 'quota_status')::int, 429)"
 		" FROM meter.organization AS o WHERE o.organization_id = $1",
 		1, {UUIDOID}
 	};

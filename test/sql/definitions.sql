@@ -132,5 +132,13 @@ SELECT patch, pg_temp.attempt(format('SELECT meter.update_organization(%L, %L)',
 	'{"name": null}', '{"name": ""}', '{"name": 5}', '{"settings": []}', '{"settings": "no"}', '{"settings": {"colour": "red"}}', '{"settings": {"partial": 1}}', '{"settings": {"custom_fields": {"a": true}}}',
 	'{"id": "x"}', '[]', 'null', NULL
 ]) AS patch;
+-- what the HTTP surface goes by
+SELECT patch, meter.update_organization('00000000-0000-0000-0000-0000000000d2', patch::jsonb) -> 'settings' AS settings FROM unnest(ARRAY[
+	'{"settings": {"licenses": ["metered_products", "subscription"], "quota_status": 402}}', '{"settings": {"licenses": [], "quota_status": 429.0}}', '{"settings": {"licenses": null, "quota_status": null}}'
+]) AS patch;
+SELECT patch, pg_temp.attempt(format('SELECT meter.update_organization(%L, %L)', '00000000-0000-0000-0000-0000000000d2', patch)) FROM unnest(ARRAY[
+	'{"settings": {"licenses": "subscription"}}', '{"settings": {"licenses": {"subscription": true}}}', '{"settings": {"licenses": ["subscription", 1]}}', '{"settings": {"licenses": [["subscription"]]}}',
+	'{"settings": {"quota_status": 403}}', '{"settings": {"quota_status": "402"}}', '{"settings": {"quota_status": 402.5}}'
+]) AS patch;
 SELECT pg_temp.attempt($$SELECT meter.update_organization('00000000-0000-0000-0000-00000000dead', '{}')$$), pg_temp.attempt($$SELECT meter.update_organization(NULL, '{}')$$);
 SELECT name, settings FROM meter.organizations WHERE organization_id = '00000000-0000-0000-0000-0000000000d2';
