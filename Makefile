@@ -3,6 +3,7 @@
 #
 #   make, make install, make installcheck    as with every PGXS extension
 #   make demo [KEEP=1]     private server, real data, figures checked
+#   make serve [PORT=..]  the demo over HTTP, with PostgREST and nginx
 #   make test [SUITES=..]  every test there is, on a private server
 #   make bench             the speed table, kept in docs/benchmarks.md
 #   make docs              docs/reference.md from the COMMENTs
@@ -115,6 +116,9 @@ regress-input:
 demo:
 	@test/demo/run
 
+serve:
+	@PORT=$(PORT) POSTGREST=$(POSTGREST) test/demo/serve
+
 test:
 	@test/run $(SUITES)
 
@@ -144,4 +148,4 @@ remove-build:
 	@for variant in '' asan valgrind; do METER_VARIANT=$$variant test/lib/sandbox remove; done
 	rm -rf build
 
-.PHONY: regress-input demo test bench docs checkver test-versions format remove-build
+.PHONY: regress-input demo serve test bench docs checkver test-versions format remove-build

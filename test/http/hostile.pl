@@ -23,6 +23,8 @@ $gateway->psql(qq{
 	CREATE OR REPLACE FUNCTION meter_api.update_device(json) RETURNS jsonb LANGUAGE sql VOLATILE RETURN $told;
 	CREATE OR REPLACE FUNCTION meter_api.delete_device() RETURNS jsonb LANGUAGE sql VOLATILE RETURN $told_alone;
 	CREATE OR REPLACE FUNCTION meter_api.list_devices() RETURNS jsonb LANGUAGE sql STABLE RETURN jsonb_build_object('slept', pg_sleep(3)::text);
+	CREATE FUNCTION meter_api.locate() RETURNS text LANGUAGE sql STABLE
+		RETURN set_config('response.headers', '[{"Location": "/customers?id=eq.1"}, {"Content-Location": "/rpc/locate"}]', true);
 	SELECT meter.grant_privileges();
 	NOTIFY pgrst, 'reload schema';});
 my $token = $gateway->token(role => 'meter_writer', organization_id => $org);
@@ -79,6 +81,8 @@ like(get('/meters/x', headers => { 'X-Request-Id' => 'a b"c' })->{headers}{'x-re
 like(get('/meters/x')->{json}{headers}{'x-request-id'}, qr/^[0-9a-f]{32}$/, 'which PostgREST sees as well');
 is($r->{headers}{server}, 'nginx', 'no version is told');
 ok(!exists $r->{headers}{'content-range'}, 'and no range of one document');
+is(get("$_/rpc/locate")->{headers}{location}, "$_/customers?id=eq.1", "an address of PostgREST's is one of the gateway's: $_/") foreach '', '/rest';
+ok(!exists get('/rest/rpc/locate')->{headers}{'content-location'}, 'or none');
 is(get('/meters/x', headers => { Accept => 'text/html' })->{status}, 406, 'a type that nobody has');
 my $preflight = $gateway->request('OPTIONS', '/meters', headers => { Origin => 'https://app.example', 'Access-Control-Request-Method' => 'POST' });
 is_deeply([ $preflight->{status}, $preflight->{headers}{'access-control-allow-origin'} ], [ 200, '*' ], 'PostgREST answers a browser that asks first');

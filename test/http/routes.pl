@@ -39,7 +39,7 @@ sub reaches
 {
 	my ($method, $target, $status, $path, $value, %how) = @_;
 	my $r = $gateway->request($method, $target, token => $token, %how);
-	$seen{"$method " . ($how{route} // $target =~ s/\?.*//r)} = 1;
+	$seen{"$method $target"} = 1;
 	my $found = $r->{json};
 	foreach my $key (@$path)
 	{
@@ -121,6 +121,20 @@ is($gateway->psql("SELECT count(*) FROM unnest('{" . join(',', @functions) . "}'
 is($gateway->psql("SELECT string_agg(p.proname, ',') FROM pg_proc AS p WHERE p.pronamespace = 'meter_api'::regnamespace AND p.proname = ANY ('{"
 	  . join(',', @functions) . "}') AND (p.provolatile = 'v') <> (p.proname !~ '^(get|list|find)_')"), '', 'reads are those that run read only');
 
+my @documented = do {
+	open(my $in, '<', "$FindBin::Bin/../../docs/http/gateway.md") or die $!;
+	map { /^\| \d{3} \| (\w+) \| `([^`]+)` \| `(\w+)` \|$/ ? [ $1, $2, $3 ] : () } <$in>;
+};
+is_deeply([ sort map { "$_->[0] $_->[2]" } @documented ], [ sort map { $_->[0] =~ s/ .*//r . " $_->[1]" } @routes ], 'docs/http/gateway.md has them all');
+my @unasked;
+foreach (@documented)
+{
+	my ($method, $path) = @$_;
+	my $shape = join '/', map { /^\{/ ? '[^/?]+' : quotemeta } split m{/}, $path;
+	push @unasked, "$method $path" unless grep { /^$method $shape(\?|$)/ } keys %seen;
+}
+is_deeply(\@unasked, [], 'and each was asked above');
+
 # HEAD is GET without the body.
 my $head = $gateway->request('HEAD', "/meters/$meter", token => $token);
 is_deeply([ @$head{qw(status body)} ], [ 200, '' ], 'HEAD');
@@ -195,6 +209,12 @@ is_deeply($gateway->request('GET', '/customers?select=id', token => $token)->{js
 my $event = { id => 'e', source => 's', type => 'api.call', subject => 'ada', data => { value => 1 } };
 is($gateway->request('POST', '/rpc/ingest', token => $token, body => { events => [$event] })->{json}[0]{status}, 'accepted', 'POST /rpc/ingest, named');
 is($gateway->request('POST', '/rpc/ingest', token => $token, body => $event)->{json}[0]{status}, 'duplicate', 'and one event as the body');
+my %whole = (token => $token, headers => { Prefer => 'return=representation' });
+is($gateway->request('POST', '/customers', %whole, body => { id => 'bob', name => 'Bob' })->{json}[0]{id}, 'bob', 'POST /customers');
+is($gateway->request('PATCH', '/customers?id=eq.bob', %whole, body => { name => 'Robert' })->{json}[0]{name}, 'Robert', 'PATCH /customers');
+is($gateway->request('DELETE', '/rest/customers?id=eq.bob', token => $token)->{status}, 204, 'DELETE /rest/customers');
+is($gateway->request('GET', '/customers?id=eq.bob', token => $token)->{body}, '[]', 'who is gone');
+is($gateway->request('POST', '/customers', token => $token, body => { id => 'x', name => 7, colour => 'red' })->{status}, 400, 'a column of no view');
 # the unit was given on the way, so each version has its own sum
 is_deeply([ map { $_->{value} } @{ $gateway->request('GET', '/rpc/usage?meter=calls&period_from=2000-01-01&period_to=2100-01-01&select=value&order=version', token => $token)->{json} } ],
 	[ 11, 3 ], 'GET /rpc/usage');

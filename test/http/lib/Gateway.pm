@@ -24,19 +24,28 @@ my $json = JSON::PP->new->utf8->allow_nonref->canonical;
 sub new
 {
 	my ($class, %how) = @_;
+	# nginx is where only root looks; an interrupted test stops what it started
+	local $ENV{PATH} = "$ENV{PATH}:/usr/sbin";
+	$SIG{$_} = sub { exit 1 } foreach qw(INT TERM HUP PIPE);
 	my $folder = "$ENV{METER_BASE}/http/$ENV{PGDATABASE}";
 	remove_tree($folder);
 	make_path($folder);
 	my $self = bless { %how, folder => $folder, owner => $$ }, $class;
 	$self->{port} = free_port();
 	$self->{upstream} = free_port();
-	$self->{real} = scalar grep { -x "$_/postgrest" } split /:/, $ENV{PATH};
+	$self->{real} = real();
 	$self->authenticator;
 	$self->configure;
 	chmod 0777, $folder;
 	$self->start_postgrest;
 	$self->start_nginx;
 	return $self;
+}
+
+# Whether there is a postgrest to test with.
+sub real
+{
+	return scalar grep { -x "$_/postgrest" } split /:/, $ENV{PATH};
 }
 
 sub free_port
@@ -105,6 +114,7 @@ sub spawn
 	my ($log, @command) = @_;
 	my $child = fork() // die "fork: $!\n";
 	return $child if $child;
+	$SIG{$_} = 'DEFAULT' foreach qw(INT TERM HUP PIPE);
 	open(STDIN, '<', '/dev/null');
 	open(STDOUT, '>', $log);
 	open(STDERR, '>&', \*STDOUT);
