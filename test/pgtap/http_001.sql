@@ -493,7 +493,7 @@ SELECT refuses('writer', 'GET', '', NULL, 400, 'ACCOUNT_REQUIRED', 'account_id')
 SELECT refuses('writer', 'GET', '?account_id=mine', NULL, 400, 'INVALID_ACCOUNT', 'account_id');
 SELECT refuses('writer', 'GET', '?account_id=<A>&' || wrong, NULL, 400, error, split_part(wrong, '=', 1)) FROM (VALUES
 	('page=0', 'INVALID_PARAMETER'), ('page=-1', 'INVALID_PARAMETER'), ('page=x', 'INVALID_PARAMETER'), ('page=1.5', 'INVALID_PARAMETER'),
-	('page=9999999999', 'INVALID_PARAMETER'), ('limit=0', 'INVALID_PARAMETER'), ('limit=-1', 'INVALID_PARAMETER'), ('limit=x', 'INVALID_PARAMETER'),
+	('page=9999999999x', 'INVALID_PARAMETER'), ('limit=0', 'INVALID_PARAMETER'), ('limit=-1', 'INVALID_PARAMETER'), ('limit=x', 'INVALID_PARAMETER'),
 	('limit=5&limit=6', 'INVALID_PARAMETER'), ('sortBy=colour', 'INVALID_PARAMETER'), ('sortBy=unit', 'INVALID_PARAMETER'), ('sortBy=organization_id', 'INVALID_PARAMETER'),
 	('sortBy=name%3BDROP%20TABLE%20meter.device', 'INVALID_PARAMETER'), ('sortBy=1', 'INVALID_PARAMETER'), ('sortOrder=up', 'INVALID_PARAMETER'), ('sortby=name', 'UNKNOWN_PARAMETER'),
 	('colour=red', 'UNKNOWN_PARAMETER')) AS c (wrong, error);
