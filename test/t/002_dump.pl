@@ -120,10 +120,10 @@ $node->safe_psql('third', 'SELECT meter.setup_roles()');
 is($node->safe_psql('third', $grants), $granted, '... and setup_roles() behind the store');
 
 my $limit = q{SELECT rolname, rolcanlogin, rolbypassrls, rolconfig FROM pg_roles WHERE rolname LIKE 'meter\_%' ORDER BY 1};
-is($node->safe_psql('old', $limit), join("\n", 'meter_admin|f|f|', 'meter_backend|f|f|', 'meter_reader|f|f|{statement_timeout=30s}', 'meter_writer|f|f|{statement_timeout=30s}'),
+is($node->safe_psql('old', $limit), join("\n", 'meter_admin|f|f|', 'meter_backend|f|f|', 'meter_reader|f|f|{statement_timeout=30s,jit=off}', 'meter_writer|f|f|{statement_timeout=30s,jit=off}'),
 	'group roles, with a limit for those of tenants');
 $node->safe_psql('old', q{ALTER ROLE meter_reader SET statement_timeout = '5s'; SELECT meter.setup_roles()});
-like($node->safe_psql('old', $limit), qr/^meter_reader\|f\|f\|\{statement_timeout=5s\}$/m, "a DBA's own limit stays");
+like($node->safe_psql('old', $limit), qr/^meter_reader\|f\|f\|\{statement_timeout=5s,jit=off\}$/m, "a DBA's own limit stays");
 
 # What an update of the extension added, or a DBA took away, is there again.
 $node->safe_psql('old', 'REVOKE ALL ON meter.event FROM meter_reader; REVOKE EXECUTE ON FUNCTION meter.ingest FROM meter_writer; SELECT meter.setup_roles()');
