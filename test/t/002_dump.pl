@@ -133,7 +133,24 @@ is($node->safe_psql('old', $grants), $granted, 'setup_roles() gives what is miss
 $node->safe_psql($_, 'DROP OWNED BY meter_admin, meter_backend, meter_writer, meter_reader') for 'old', 'new', 'third';
 $node->safe_psql('postgres', 'DROP ROLE meter_admin, meter_backend, meter_writer, meter_reader');
 is($node->safe_psql('third', q{SELECT meter.create_store(); SELECT count(*) FROM pg_roles WHERE rolname LIKE 'meter\_%'}), "\n0", 'nothing of meter needs them');
-$node->safe_psql('third', 'SELECT meter.setup_roles()');
-is($node->safe_psql('third', $grants), $granted, 'and they can be made anew');
+
+# Two databases make them at the same time: the second one waits for the first.
+my $other_database = sprintf('%s dbname=new', $node->connstr);
+$node->safe_psql('third', qq{
+	CREATE EXTENSION dblink;
+	SELECT dblink_connect('other', '$other_database');
+	BEGIN;
+	SELECT meter.setup_roles();
+	SELECT dblink_send_query('other', 'SELECT meter.setup_roles()');
+	DO \$\$ BEGIN
+		FOR i IN 1 .. 1000 LOOP
+			PERFORM pg_stat_clear_snapshot();
+			EXIT WHEN EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'new' AND wait_event_type = 'Lock');
+			PERFORM pg_sleep(0.01);
+		END LOOP;
+	END \$\$;
+	COMMIT;
+	SELECT * FROM dblink_get_result('other') AS r (made text)});
+is($node->safe_psql($_, $grants), $granted, "and they can be made anew, by two at once: $_") for 'third', 'new';
 
 done_testing();
