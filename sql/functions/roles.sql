@@ -109,7 +109,12 @@ BEGIN
 	PERFORM pg_advisory_xact_lock('meter.organization'::regclass::oid::bigint);
 	FOREACH role IN ARRAY '{meter_admin,meter_backend,meter_writer,meter_reader}'::text[] LOOP
 		CONTINUE WHEN to_regrole(role) IS NOT NULL;
-		EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+		BEGIN
+			EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+		EXCEPTION WHEN duplicate_object OR unique_violation THEN
+			-- another database of the cluster was faster
+			CONTINUE;
+		END;
 		-- What a tenant asks for must not hold the server for ever.  PostgREST applies
 		-- it to each request; a DBA's own choice stays.
 		IF role IN ('meter_writer', 'meter_reader') THEN

@@ -6,7 +6,7 @@ SET TimeZone = 'UTC';
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(), meter.setup_roles(); END $$;
-SELECT plan(216);
+SELECT plan(223);
 
 \set a '00000000-0000-4000-8000-00000000000a'
 \set b '00000000-0000-4000-8000-00000000000b'
@@ -188,12 +188,6 @@ COPY meter.event_inbox (organization_id, event) FROM stdin;
 \.
 PREPARE copied AS SELECT count(*) FROM meter.events WHERE id = 'copied';
 EXECUTE copied \gset writer_
-\set ON_ERROR_STOP 0
-COPY meter.event_inbox (organization_id, event) FROM stdin;
-00000000-0000-4000-8000-00000000000a	{"id": "copied too", "source": "s", "type": "call", "subject": "ada", "data": {"n": 1, "user": "u"}}
-00000000-0000-4000-8000-00000000000b	{"id": "copied too", "source": "s", "type": "call", "subject": "ada", "data": {"n": 1, "user": "u"}}
-\.
-\set ON_ERROR_STOP 1
 RESET request.jwt.claims;
 SET ROLE meter_backend;
 COPY meter.event_inbox (organization_id, event) FROM stdin;
@@ -202,6 +196,9 @@ COPY meter.event_inbox (organization_id, event) FROM stdin;
 \.
 RESET ROLE;
 SELECT is(:'writer_count'::text, '1', 'writer: COPY meter.event_inbox');
+SELECT is(tried('meter_writer', 'a', $$INSERT INTO meter.event_inbox (organization_id, event)
+	SELECT o, '{"id": "copied too", "source": "s", "type": "call", "subject": "ada", "data": {"n": 1, "user": "u"}}' FROM (VALUES ($a::uuid), ($b)) AS v (o)$$),
+	'42501 organization 00000000-0000-4000-8000-00000000000b is not the one the claims name', '... with somebody else''s event among them is refused');
 SELECT is((SELECT string_agg(id || ' ' || right(organization_id::text, 1), ', ' ORDER BY id, organization_id) FROM meter.events WHERE id LIKE 'copied%'), 'copied a, copied 2 a, copied 2 b', '... as a whole; a backend''s go where they belong');
 
 --
@@ -278,5 +275,28 @@ SELECT is_empty($$
 		ORDER BY round OFFSET 0) AS g
 	WHERE got IS DISTINCT FROM expected
 $$, '... and rows');
+
+PREPARE meters AS SELECT string_agg(right(organization_id::text, 1), ',' ORDER BY organization_id) FROM meter_api.meters WHERE key = 'calls';
+CREATE TABLE prepared AS
+	SELECT mode, round, role, tenant, expected, set_config('plan_cache_mode', mode, false), tried(role, tenant, 'EXECUTE meters') AS got
+	FROM unnest('{auto,force_generic_plan,force_custom_plan}'::text[]) AS mode, generate_series(1, 8) AS round, (VALUES ('meter_reader', 'a', 'a'), ('meter_reader', 'b', 'b'), ('postgres', NULL, 'a,b'),
+		('meter_writer', 'b', 'b'), ('meter_backend', NULL, 'a,b'), ('meter_reader', NULL, NULL), ('meter_backend', 'b', 'b')) AS r (role, tenant, expected)
+	ORDER BY mode, round;
+RESET plan_cache_mode;
+SELECT is_empty('SELECT mode, round, role, tenant, got FROM prepared WHERE got IS DISTINCT FROM expected', '... and through one prepared statement');
+
+-- Who is trusted is remembered until roles change.
+CREATE ROLE meter_test_application;
+GRANT meter_reader TO meter_test_application;
+SELECT is(tried('meter_test_application', NULL, 'SELECT count(*) FROM meter.organizations'), '0', 'a role with what a reader has');
+GRANT meter_backend TO meter_test_application;
+SELECT is(tried('meter_test_application', NULL, 'SELECT count(*) FROM meter.organizations'), '2', '... that becomes trusted');
+REVOKE meter_backend FROM meter_test_application;
+SELECT is(tried('meter_test_application', NULL, 'SELECT count(*) FROM meter.organizations'), '0', '... and is no longer');
+SELECT is(tried('meter_test_application', NULL, 'SELECT meter.tenant_min()'), NULL, '... by the functions too');
+ALTER ROLE meter_test_application BYPASSRLS;
+SELECT is(tried('meter_test_application', NULL, $$SELECT value > 0 FROM meter.usage($a, 'calls', '-infinity', 'infinity')$$), 'true', 'a role that bypasses policies names any organization');
+DROP OWNED BY meter_test_application;
+DROP ROLE meter_test_application;
 
 SELECT * FROM finish();

@@ -6,7 +6,7 @@ SET TimeZone = 'UTC';
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(), meter.setup_roles(); END $$;
-SELECT plan(27);
+SELECT plan(29);
 
 CREATE TABLE tenant (name text, id uuid);
 INSERT INTO tenant VALUES ('a', '00000000-0000-4000-8000-00000000000a'), ('b', '00000000-0000-4000-8000-00000000000b');
@@ -166,6 +166,12 @@ $$, 'nobody writes a row for another through a view');
 SELECT is_empty($$SELECT c.oid::regclass, role FROM pg_class AS c, role
 	WHERE c.relkind = 'S' AND c.relnamespace IN ('meter'::regnamespace, 'meter_api'::regnamespace)
 		AND (has_sequence_privilege(role, c.oid, 'SELECT, UPDATE') OR role = 'meter_reader' AND has_sequence_privilege(role, c.oid, 'USAGE'))$$, 'sequences give numbers to who writes, and are set or read by nobody');
+
+-- Values are in the planner's statistics too.
+ANALYZE;
+SELECT isnt_empty($$SELECT FROM pg_stats WHERE schemaname = 'meter' AND tablename = 'customer' AND attname = 'name'$$, 'there are statistics');
+SELECT is_empty($$SELECT role, got FROM (SELECT role, tried(role, format('SELECT string_agg(DISTINCT tablename, %L) FROM pg_stats WHERE schemaname = %L', ',', 'meter')) AS got FROM role OFFSET 0) AS g
+	WHERE got NOT IN ('1 rows', 'close_tick')$$, '... which nobody sees of tables of tenants');
 
 -- A unique index without the tenant tells him that another one has the value.
 CREATE TABLE unique_without_tenant (name text, reason text);
