@@ -6,7 +6,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(); END $$;
 \ir ../lib/http.sql
-SELECT plan(102);
+SELECT plan(103);
 
 \set a 'a0020000-0000-0000-0000-000000000001'
 \set b 'b0020000-0000-0000-0000-000000000002'
@@ -189,6 +189,7 @@ CREATE TABLE refused AS SELECT * FROM report('{"meterName": "limited", "value": 
 SELECT is(refusal(r::http_response), '429 QUOTA_EXCEEDED', 'what it refuses') FROM (SELECT status, body, headers FROM refused) AS r;
 SELECT ok((headers ->> 'Retry-After')::int BETWEEN 1 AND 31 * 86400 + 1, 'with the time to wait') FROM refused;
 SELECT is((body ->> 'details')::jsonb ->> 'used', '10', 'and how much is used') FROM refused;
+SELECT is((report('{"meterName": "limited", "value": 10, "customerId": "acme"}', '{"idempotency-key": "q1"}')).body ->> 'status', 'duplicate', 'a retry of what was counted is not refused');
 DO $$ BEGIN PERFORM meter.update_organization('a0020000-0000-0000-0000-000000000001', '{"settings": {"quota_status": 402.0}}'); END $$;
 SELECT is(refusal(report('{"meterName": "limited", "value": 1, "customerId": "acme"}', '{"idempotency-key": "q2"}')), '402 QUOTA_EXCEEDED', 'by the organization''s setting it is 402');
 SELECT is((report('{"meterName": "limited", "value": 1, "customerId": "bolt"}', '{"idempotency-key": "q2"}')).status, 202, 'the key is free');
