@@ -2,7 +2,7 @@
 
 CREATE FUNCTION meter.http_reporter() RETURNS uuid
 	LANGUAGE c STABLE PARALLEL RESTRICTED
-	SET search_path = pg_catalog, pg_temp
+	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
 	AS 'MODULE_PATHNAME', 'meter_http_reporter';
 COMMENT ON FUNCTION meter.http_reporter() IS 'The organization of a request of seed 002: the one of the claims, which must hold the scope meter-report or admin (a trusted role needs no claim of scopes), if its setting licenses is absent or holds metered_products and subscription. Errors: 42501 (as for meter.http_organization, LICENSE.REQUIRED). Source: seed 002 (required scope, LICENSE.REQUIRED).';
 

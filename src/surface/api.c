@@ -114,11 +114,18 @@ find_target(ApiCall *call, Oid function)
 {
 	Oid			schema = get_namespace_oid("meter", false);
 	HeapTuple	own = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(own);
-	Arguments	given = function_arguments(own);
-	CatCList   *namesakes = SearchSysCacheList1(PROCNAMEARGSNSP, NameGetDatum(&form->proname));
+	Form_pg_proc form;
+	Arguments	given;
+	CatCList   *namesakes;
 	Oid			result = InvalidOid;
 
+	if (!HeapTupleIsValid(own))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function %u was dropped meanwhile", function)));
+	form = (Form_pg_proc) GETSTRUCT(own);
+	given = function_arguments(own);
+	namesakes = SearchSysCacheList1(PROCNAMEARGSNSP, NameGetDatum(&form->proname));
 	for (int i = 0; i < namesakes->n_members && !OidIsValid(result); i++)
 	{
 		HeapTuple	tuple = &namesakes->members[i]->tuple;
