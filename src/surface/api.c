@@ -15,6 +15,7 @@
  */
 #include "compat.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -173,6 +174,9 @@ call_target(FunctionCallInfo fcinfo, const char *scope)
 
 	LOCAL_FCINFO(inner, FUNC_MAX_ARGS);
 
+	/* whatever it would have found to complain of: a GET changes nothing */
+	if (XactReadOnly && func_volatile(fcinfo->flinfo->fn_oid) == PROVOLATILE_VOLATILE)
+		PreventCommandIfReadOnly(get_func_name(fcinfo->flinfo->fn_oid));
 	if (call->organization >= 0 && !PG_ARGISNULL(call->organization))
 		wanted = PG_GETARG_UUID_P(call->organization);
 	if (call->for_organization)
