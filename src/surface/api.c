@@ -15,6 +15,7 @@
  */
 #include "compat.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -114,11 +115,18 @@ find_target(ApiCall *call, Oid function)
 {
 	Oid			schema = get_namespace_oid("meter", false);
 	HeapTuple	own = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(own);
-	Arguments	given = function_arguments(own);
-	CatCList   *namesakes = SearchSysCacheList1(PROCNAMEARGSNSP, NameGetDatum(&form->proname));
+	Form_pg_proc form;
+	Arguments	given;
+	CatCList   *namesakes;
 	Oid			result = InvalidOid;
 
+	if (!HeapTupleIsValid(own))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function %u was dropped meanwhile", function)));
+	form = (Form_pg_proc) GETSTRUCT(own);
+	given = function_arguments(own);
+	namesakes = SearchSysCacheList1(PROCNAMEARGSNSP, NameGetDatum(&form->proname));
 	for (int i = 0; i < namesakes->n_members && !OidIsValid(result); i++)
 	{
 		HeapTuple	tuple = &namesakes->members[i]->tuple;
@@ -166,6 +174,9 @@ call_target(FunctionCallInfo fcinfo, const char *scope)
 
 	LOCAL_FCINFO(inner, FUNC_MAX_ARGS);
 
+	/* whatever it would have found to complain of: a GET changes nothing */
+	if (XactReadOnly && func_volatile(fcinfo->flinfo->fn_oid) == PROVOLATILE_VOLATILE)
+		PreventCommandIfReadOnly(get_func_name(fcinfo->flinfo->fn_oid));
 	if (call->organization >= 0 && !PG_ARGISNULL(call->organization))
 		wanted = PG_GETARG_UUID_P(call->organization);
 	if (call->for_organization)

@@ -7,6 +7,8 @@
  */
 #include "surface/http.h"
 
+#include <ctype.h>
+
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"

@@ -10,6 +10,7 @@
 
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
@@ -126,6 +127,7 @@ meter_api_report_meter_usage(PG_FUNCTION_ARGS)
 	{
 		pg_uuid_t	organization;
 
+		PreventCommandIfReadOnly("report_meter_usage");
 		find_reporter(&organization, &quota_status);
 		result = report_body(fcinfo, &organization);
 	}

@@ -6,7 +6,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(); END $$;
 \ir ../lib/http.sql
-SELECT plan(99);
+SELECT plan(103);
 
 \set a 'a0020000-0000-0000-0000-000000000001'
 \set b 'b0020000-0000-0000-0000-000000000002'
@@ -100,6 +100,8 @@ SELECT is(ask('/meters/subscriptions?meterName=API+calls'), ask('/meters/' || id
 SELECT is(ask('/meters/subscriptions?meterName=API%20calls'), ask('/meters/' || id_of('api_calls') || '/subscriptions'), 'a blank may be encoded otherwise');
 SELECT is(refusal(ask('/meters/subscriptions')), '400 METER_IDENTIFIER_REQUIRED', 'without a name');
 SELECT is(refusal(ask('/meters/subscriptions?meterName=')), '400 METER_IDENTIFIER_REQUIRED', 'an empty name');
+SELECT is(refusal(ask('/meters/subscriptions?meterName=api_calls&limit=1')), '400 INVALID_PARAMETER', 'another parameter');
+SELECT is(refusal(ask('/meters/api_calls/subscriptions?limit=1')), '400 INVALID_PARAMETER', 'a parameter by id');
 SELECT is(refusal(ask('/meters/subscriptions?meterName=a&meterName=b')), '400 INVALID_PARAMETER', 'two names');
 SELECT is(refusal(ask('/meters/subscriptions?meterName=nothing')), '404 METER_NOT_FOUND', 'a name nobody has');
 SELECT is(refusal(ask('/meters/subscriptions?meterName=Foreign')), '404 METER_NOT_FOUND', 'a name another tenant''s meter has');
@@ -108,6 +110,9 @@ SELECT is((ask('/meters/subscriptions?meterName=twin2')).status, 200, 'one of th
 DO $$ BEGIN PERFORM meter.create_meter('a0020000-0000-0000-0000-000000000001', '{"key": "Storage", "name": "x", "metric_key": "x", "function": "count"}'); END $$;
 SELECT is((ask('/meters/subscriptions?meterName=Storage')).body ->> 'meterName', 'x', 'the key of one meter comes before the name of another');
 SELECT is(refusal(ask('/meters/subscriptions?meterName=' || repeat('x', 100000))), '404 METER_NOT_FOUND', 'a long name');
+DO $$ BEGIN PERFORM meter.create_meter('a0020000-0000-0000-0000-000000000001', jsonb_build_object('key', id_of('storage'), 'name', 'y', 'metric_key', 'x', 'function', 'count')); END $$;
+SELECT is((ask('/meters/' || id_of('storage') || '/subscriptions')).body ->> 'meterName' || ' ' || ((ask('/meters/subscriptions?meterName=' || id_of('storage'))).body ->> 'meterName'),
+	'Storage y', 'a key that is another''s id');
 
 -- Who may ask, and report.
 CREATE TABLE asked AS SELECT * FROM (VALUES ('id', '/meters/api_calls/subscriptions'), ('name', '/meters/subscriptions?meterName=api_calls')) AS u (name, uri);
@@ -184,6 +189,7 @@ CREATE TABLE refused AS SELECT * FROM report('{"meterName": "limited", "value": 
 SELECT is(refusal(r::http_response), '429 QUOTA_EXCEEDED', 'what it refuses') FROM (SELECT status, body, headers FROM refused) AS r;
 SELECT ok((headers ->> 'Retry-After')::int BETWEEN 1 AND 31 * 86400 + 1, 'with the time to wait') FROM refused;
 SELECT is((body ->> 'details')::jsonb ->> 'used', '10', 'and how much is used') FROM refused;
+SELECT is((report('{"meterName": "limited", "value": 10, "customerId": "acme"}', '{"idempotency-key": "q1"}')).body ->> 'status', 'duplicate', 'a retry of what was counted is not refused');
 DO $$ BEGIN PERFORM meter.update_organization('a0020000-0000-0000-0000-000000000001', '{"settings": {"quota_status": 402.0}}'); END $$;
 SELECT is(refusal(report('{"meterName": "limited", "value": 1, "customerId": "acme"}', '{"idempotency-key": "q2"}')), '402 QUOTA_EXCEEDED', 'by the organization''s setting it is 402');
 SELECT is((report('{"meterName": "limited", "value": 1, "customerId": "bolt"}', '{"idempotency-key": "q2"}')).status, 202, 'the key is free');

@@ -5,7 +5,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(); END $$;
 \ir ../lib/http.sql
-SELECT plan(164);
+SELECT plan(165);
 
 DO $$
 DECLARE
@@ -80,6 +80,8 @@ SELECT is_empty($$ SELECT r.name, got FROM rpc AS r, LATERAL tried(r, claims(org
 	WHERE 'organization_id' = ANY (r.proargnames) AND got !~ '^(200|40[04]) ?' $$, 'and may any');
 SELECT is_empty($$ SELECT r.name, got FROM rpc AS r, LATERAL tried(r, claims('admin', role => 'meter_reader')) AS got
 	WHERE (got = '403 42501') <> (r.provolatile = 'v') $$, 'a reader may read');
+SELECT is_empty($$ SELECT r.name, got FROM rpc AS r, LATERAL refusal(http_statement('GET', '/rpc/', call_of(r, NULL), claims('admin'))) AS got
+	WHERE (got = '405 METHOD_NOT_ALLOWED') <> (r.provolatile = 'v') $$, 'what writes is not for GET, whatever its arguments');
 
 -- Events.
 CREATE FUNCTION asked(statement text, claims jsonb DEFAULT claims('meter-report'), method text DEFAULT 'POST') RETURNS http_response LANGUAGE sql AS $$
