@@ -142,4 +142,12 @@ foreach ([ 'docs/postgrest/nginx.conf' => "$shipped/nginx.conf" ], [ 'docs/postg
 	ok($? == 0 && $said !~ /warn|emerg/, "nginx -t $name") or diag($said);
 }
 
+# PostgREST ignores a key that it does not know, without a word.
+my %known = map { $_ => 1 } qw(db-uri db-schemas db-extra-search-path db-pre-request db-pool db-pool-acquisition-timeout db-max-rows db-tx-end
+	db-plan-enabled db-aggregates-enabled db-channel db-channel-enabled jwt-secret jwt-secret-is-base64 jwt-aud openapi-mode openapi-security-active
+	openapi-server-proxy-uri server-host server-port server-cors-allowed-origins admin-server-port log-level);
+open(my $in, '<', "$shipped/postgrest.conf") or die "postgrest.conf: $!\n";
+my @keys = map { /^([a-z0-9-]+) = / ? $1 : () } <$in>;
+ok(@keys > 15 && !grep({ !$known{$_} } @keys), 'docs/postgrest/postgrest.conf: keys of PostgREST 12 to 16 only');
+
 done_testing();
