@@ -24,7 +24,7 @@ my $serve = "$FindBin::Bin/../demo/serve";
 # With what the other tests run; PORT and PGRST_SERVER_PORT as anybody may.
 my ($port, $inner) = map { Gateway::free_port() } 1 .. 2;
 my $child = do {
-	local @ENV{qw(PORT PGRST_SERVER_PORT)} = ($port, $inner);
+	local @ENV{qw(PORT PGRST_SERVER_PORT FLIGHTS)} = ($port, $inner, 'generated');
 	local $ENV{POSTGREST} = Gateway::real() ? 'postgrest' : "$FindBin::Bin/../lib/postgrest";
 	Gateway::spawn("$ENV{METER_BASE}/serve.out", $serve);
 };

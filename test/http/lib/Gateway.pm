@@ -9,6 +9,7 @@ use warnings;
 use Cwd qw(abs_path);
 use Digest::SHA qw(hmac_sha256);
 use File::Basename qw(dirname);
+use File::Copy qw(copy);
 use File::Path qw(make_path remove_tree);
 use IO::Socket::INET;
 use JSON::PP;
@@ -25,7 +26,7 @@ sub new
 {
 	my ($class, %how) = @_;
 	# nginx is where only root looks; an interrupted test stops what it started
-	local $ENV{PATH} = "$ENV{PATH}:/usr/sbin";
+	$ENV{PATH} .= ':/usr/sbin';
 	$SIG{$_} = sub { exit 1 } foreach qw(INT TERM HUP PIPE);
 	my $folder = "$ENV{METER_BASE}/http/$ENV{PGDATABASE}";
 	remove_tree($folder);
@@ -36,7 +37,8 @@ sub new
 	$self->{real} = real();
 	$self->authenticator;
 	$self->configure;
-	chmod 0777, $folder;
+	# nginx runs as the server's user, never as root
+	chown((getpwnam('postgres'))[ 2, 3 ], $folder) if $> == 0;
 	$self->start_postgrest;
 	$self->start_nginx;
 	return $self;
@@ -63,12 +65,15 @@ sub authenticator
 		GRANT meter_reader, meter_writer, meter_backend, meter_admin TO meter_authenticator;});
 }
 
-# The shipped files with this run's ports.
+# The shipped files with this run's ports; those as they are lie below shipped,
+# where nginx can read them wherever the clone is.
 sub configure
 {
 	my ($self) = @_;
+	make_path("$self->{folder}/shipped");
 	foreach my $name (qw(nginx.conf gateway.conf postgrest.conf))
 	{
+		copy("$top/docs/postgrest/$name", "$self->{folder}/shipped/$name") or die "$name: $!\n";
 		open(my $in, '<', "$top/docs/postgrest/$name") or die "$name: $!\n";
 		my $text = do { local $/; <$in> };
 		$text =~ s/127\.0\.0\.1:8080/127.0.0.1:$self->{port}/;
@@ -100,7 +105,6 @@ sub stop_postgrest
 	waitpid($child, 0);
 }
 
-# nginx runs as the server's user, never as root.
 sub start_nginx
 {
 	my ($self) = @_;
