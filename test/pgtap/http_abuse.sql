@@ -123,7 +123,7 @@ BEGIN
 		-- what is not even an argument is PostgREST's to refuse
 		WHEN answer.status >= 400 AND code !~ CASE WHEN op.takes = 'path' THEN '^[A-Z][A-Z_.]+$' ELSE '^([A-Z][A-Z_.]+|22...|54001)$' END THEN 'code'
 		WHEN answer.status >= 400 AND coalesce(answer.body ->> 'message', '') = '' THEN 'message'
-		WHEN answer.status >= 400 AND length(answer.body::text) > 20000 + length(coalesce(body, statement, '')) AND code !~ '^22...$' THEN 'length' END;
+		WHEN answer.status >= 400 AND length(answer.body::text) > 20000 + 2 * length(coalesce(body, statement, '')) AND code !~ '^22...$' THEN 'length' END;
 	IF problem IS NOT NULL THEN
 		INSERT INTO finding VALUES (op.name, left(attack, 100), answer.status, ms, problem, left(answer.body::text, 300));
 	END IF;
