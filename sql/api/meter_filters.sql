@@ -62,20 +62,15 @@ DECLARE
 	expected text := CASE WHEN op = 'exists' THEN 'boolean'
 		WHEN op IN ('contains', 'starts_with', 'ends_with', 'matches') AND kind = 'uuid' THEN 'text' ELSE kind END;
 	operand jsonb;
-	part text;
-	converted jsonb;
 BEGIN
 	IF op NOT IN ('in', 'nin') THEN
 		operand := meter.http_filter_value(expected, value);
 	ELSE
-		operand := '[]';
-		FOREACH part IN ARRAY regexp_split_to_array(value, '(?<!\\),') LOOP
-			converted := meter.http_filter_value(expected, replace(part, '\,', ','));
-			EXIT WHEN converted IS NULL;
-			operand := operand || jsonb_build_array(converted);
-		END LOOP;
+		SELECT CASE WHEN bool_and(v.value IS NOT NULL) THEN jsonb_agg(v.value ORDER BY p.place) END INTO operand
+			FROM regexp_split_to_table(http_filter_operand.value, '(?<!\\),') WITH ORDINALITY AS p (part, place),
+				LATERAL meter.http_filter_value(expected, replace(p.part, '\,', ',')) AS v (value);
 	END IF;
-	IF operand IS NULL OR converted IS NULL AND op IN ('in', 'nin') THEN
+	IF operand IS NULL THEN
 		PERFORM meter.refuse_parameter(name, CASE expected
 			WHEN 'boolean' THEN 'expected true or false'
 			WHEN 'uuid' THEN 'expected a UUID'

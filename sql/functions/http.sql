@@ -106,6 +106,8 @@ AS $function$
 DECLARE
 	code text := meter.http_code(state, detail);
 	status int := meter.http_status(state, code);
+	-- errors quote what they are about; a client that sent a megabyte knows it
+	longest CONSTANT int := 2000;
 BEGIN
 	IF status IS NULL THEN
 		RETURN NULL;
@@ -115,9 +117,9 @@ BEGIN
 		PERFORM set_config('response.headers', jsonb_build_array(jsonb_build_object('Retry-After', meter.http_retry_after(detail)::text))::text, true);
 	END IF;
 	IF envelope = 'devices' THEN
-		RETURN jsonb_build_object('success', false, 'message', message, 'data', NULL, 'count', NULL, 'error', code);
+		RETURN jsonb_build_object('success', false, 'message', left(message, longest), 'data', NULL, 'count', NULL, 'error', code);
 	END IF;
-	RETURN jsonb_build_object('code', code, 'message', message, 'details', nullif(detail, ''), 'hint', nullif(hint, ''));
+	RETURN jsonb_build_object('code', code, 'message', left(message, longest), 'details', nullif(left(detail, longest), ''), 'hint', nullif(hint, ''));
 END
 $function$;
 COMMENT ON FUNCTION meter.http_failure(text, text, text, text, text) IS 'The answer to an error of an operation, its status set; null where no input is to blame. Source: internal.';

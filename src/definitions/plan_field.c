@@ -19,9 +19,10 @@ static const struct
 	{"MEASURE", true}, {"INCOME", true}, {"COST", true}
 };
 
-/* Put a custom field into the scope, in the place of one of the same name. */
+/* Put a custom field into the scope, in the place of one of the same name among
+ * the first so many: an object has no name twice, and may have very many. */
 static bool
-add_custom_field(MeterPlanCompiler *c, const MeterJson *doc, const MeterJsonMember *member)
+add_custom_field(MeterPlanCompiler *c, const MeterJson *doc, const MeterJsonMember *member, int before)
 {
 	MeterJsonType type = doc->nodes[member->value].type;
 	MeterBinding binding = {
@@ -48,7 +49,7 @@ add_custom_field(MeterPlanCompiler *c, const MeterJson *doc, const MeterJsonMemb
 			return meter_plan_refuse(c, err.code, err.message);
 	}
 	binding.type = binding.constant.type;
-	for (int i = 0; i < c->scope.n; i++)
+	for (int i = 0; i < before; i++)
 	{
 		if (strcmp(c->scope.bindings[i].name, binding.name) == 0)
 		{
@@ -65,6 +66,7 @@ static bool
 add_custom_fields(MeterPlanCompiler *c, const MeterJson *doc, int node)
 {
 	MeterJsonMember *members;
+	int			before = c->scope.n;
 	int			n;
 
 	if (doc->nodes[node].type != METER_JSON_OBJECT)
@@ -72,7 +74,7 @@ add_custom_fields(MeterPlanCompiler *c, const MeterJson *doc, int node)
 	n = meter_json_members(doc, node, &members);
 	for (int i = 0; i < n; i++)
 	{
-		if (!add_custom_field(c, doc, &members[i]))
+		if (!add_custom_field(c, doc, &members[i], before))
 		{
 			meter_error_prepend(c->err, members[i].key, members[i].keylen);
 			return false;

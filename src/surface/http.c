@@ -21,6 +21,9 @@
 
 #define UUID_TEXT_LEN 36
 
+/* Errors quote what they are about; a client that sent a megabyte knows it. */
+#define LONGEST_TEXT 2000
+
 void
 meter_http_require_scope(const char *scope, bool by_name)
 {
@@ -217,13 +220,13 @@ meter_http_retry_after(const char *detail)
 	return wait > PG_INT32_MAX ? 0 : Max(wait, 1);
 }
 
-/* Append a member of an object: a text, or null. */
+/* Append a member of an object: a text, cut where it is very long, or null. */
 static void
 append_member(StringInfo buf, const char *name, const char *value)
 {
 	appendStringInfo(buf, "%c\"%s\":", buf->len == 0 ? '{' : ',', name);
 	if (value && value[0] != '\0')
-		escape_json(buf, value);
+		escape_json(buf, pnstrdup(value, pg_mbcliplen(value, strlen(value), LONGEST_TEXT)));
 	else
 		appendStringInfoString(buf, "null");
 }

@@ -94,8 +94,11 @@ list() {
 : >"$out/api-list.tsv"
 page="SELECT meter_api.list_meters() AS answer"
 list "the first 50 of $meters meters, \`GET /meters\`" "≤ 5 ms" "/meters?limit=50" "$page"
-cursor=$(sql listed "$(settings meter_reader GET "/meters?limit=50" false) \\g /dev/null
-SELECT meter_api.list_meters() ->> 'next_cursor'")
+cursor=$(sql listed <<SQL
+$(settings meter_reader GET "/meters?limit=50" false) \g /dev/null
+SELECT meter_api.list_meters() ->> 'next_cursor'
+SQL
+)
 list "the next 50 meters, by the cursor" "≤ 5 ms" "/meters?limit=50&cursor=$cursor" "$page"
 list "50 meters whose name contains a text" "" "/meters?limit=50&name.contains=99" "$page"
 list "50 meters of a metric" "" "/meters?limit=50&metric_key=metric.7" "$page"
