@@ -4,7 +4,7 @@ CREATE FUNCTION meter.http_reporter() RETURNS uuid
 	LANGUAGE c STABLE PARALLEL RESTRICTED
 	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
 	AS 'MODULE_PATHNAME', 'meter_http_reporter';
-COMMENT ON FUNCTION meter.http_reporter() IS 'The organization of a request of seed 002: the one of the claims, which must hold the scope meter-report or admin (a trusted role needs no claim of scopes), if its setting licenses is absent or holds metered_products and subscription. Errors: 42501 (as for meter.http_organization, LICENSE.REQUIRED). Source: seed 002 (required scope, LICENSE.REQUIRED).';
+COMMENT ON FUNCTION meter.http_reporter() IS 'The organization that a list of seed 002 is asked for: the one of the claims, which must hold the scope meter-report or admin (a trusted role needs no claim of scopes), if its setting licenses is absent or holds metered_products and subscription. Errors: 42501 (as for meter.http_organization, LICENSE.REQUIRED). Source: seed 002 (required scope, LICENSE.REQUIRED).';
 
 CREATE FUNCTION meter.http_reporting_meter(organization_id uuid, meter text, by_name boolean) RETURNS meter.meters
 	LANGUAGE plpgsql STABLE
@@ -27,7 +27,7 @@ BEGIN
 		ids := ARRAY(SELECT m.id FROM meter.meters AS m WHERE m.organization_id = org AND m.name = http_reporting_meter.meter LIMIT 2);
 		IF cardinality(ids) > 1 THEN
 			RAISE EXCEPTION 'several meters are named "%"', meter
-				USING ERRCODE = 'ambiguous_alias', HINT = 'Use the meter''s key or id.';
+				USING ERRCODE = 'ambiguous_function', HINT = 'Use the meter''s key or id.';
 		END IF;
 	END IF;
 	SELECT m.* INTO head FROM meter.meters AS m WHERE m.organization_id = org AND m.id = ids[1];
@@ -121,4 +121,4 @@ CREATE FUNCTION meter_api.report_meter_usage(json) RETURNS jsonb
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
 	AS 'MODULE_PATHNAME', 'meter_api_report_meter_usage';
-COMMENT ON FUNCTION meter_api.report_meter_usage(json) IS 'POST /meters/usage: reports usage to one meter, with a key in the header Idempotency-Key or x-api-idempotency-key (1 to 255 bytes; in both: the same). Body: the report of meter.report_usage(): value, customerId, meterId or meterName, timestamp, metadata. Result: 202 {"status": "queued", "requestId"}, where the usage is counted once the answer is there, or 200 {"status": "duplicate", "idempotencyKey"} where the key came before with the same report. Needs the scope meter-report. Errors: 400 (IDEMPOTENCY_KEY_REQUIRED, INVALID_IDEMPOTENCY_KEY, METER_IDENTIFIER_REQUIRED, METER_ARCHIVED, METER_NOT_PUBLISHED, and why a report is bad or the meter rejects it, with the place in it), 401, 403 (INSUFFICIENT_SCOPE, LICENSE.REQUIRED), 404 METER_NOT_FOUND, 409 (IDEMPOTENCY_CONFLICT: the key came before with another report; AMBIGUOUS: several meters have that name), 429 QUOTA_EXCEEDED with Retry-After (or 402, by the organization''s setting quota_status). Nothing is kept of what is refused, its key is free. Source: seed 002 (POST /meters/usage).';
+COMMENT ON FUNCTION meter_api.report_meter_usage(json) IS 'POST /meters/usage: reports usage to one meter, with a key in the header Idempotency-Key or x-api-idempotency-key (1 to 255 bytes; in both: the same). Body: the report of meter.report_usage(): value, customerId, meterId or meterName, timestamp, metadata. Result: 202 {"status": "queued", "requestId"}, where the usage is counted once the answer is there, or 200 {"status": "duplicate", "idempotencyKey"} where the key came before with the same report. Needs the scope meter-report. Errors: 400 (IDEMPOTENCY_KEY_REQUIRED, INVALID_IDEMPOTENCY_KEY, METER_IDENTIFIER_REQUIRED, METER_ARCHIVED, METER_NOT_PUBLISHED, and why a report is bad or the meter rejects it, with the place in it), 401, 403 (INSUFFICIENT_SCOPE), 404 METER_NOT_FOUND, 409 (IDEMPOTENCY_CONFLICT: the key came before with another report; AMBIGUOUS: several meters have that name), 429 QUOTA_EXCEEDED with Retry-After (or 402, by the organization''s setting quota_status). Nothing is kept of what is refused, its key is free. Source: seed 002 (POST /meters/usage).';

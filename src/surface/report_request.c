@@ -19,28 +19,22 @@
 #include "surface/report.h"
 #include "values/json.h"
 
-/* The organization of a request of seed 002: its claims name it and the scope, and
- * it has the licenses.  *quota_status is set before the latter are asked for. */
+/* The organization of a request of seed 002, which its claims name, with the scope;
+ * and what its settings say. */
 static void
-find_reporter(pg_uuid_t *organization, volatile int *quota_status)
+find_reporter(pg_uuid_t *organization, bool *licensed, volatile int *quota_status)
 {
 	const MeterOrganization *settings;
-	bool		licensed;
 
 	meter_http_organization(NULL, "meter-report", true, organization);
 	SPI_connect();
 	meter_cache_refresh(false);
 	settings = meter_cache_organization(organization);
 	/* one that does not exist is found out by who looks for its meters */
-	licensed = settings == NULL || settings->licensed;
+	*licensed = settings == NULL || settings->licensed;
 	if (settings)
 		*quota_status = settings->quota_status;
 	SPI_finish();
-	if (!licensed)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("the organization lacks the license metered_products or subscription"),
-				 errdetail("LICENSE.REQUIRED.")));
 }
 
 PG_FUNCTION_INFO_V1(meter_http_reporter);
@@ -50,9 +44,15 @@ Datum
 meter_http_reporter(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t  *result = palloc(sizeof(pg_uuid_t));
+	bool		licensed;
 	int			quota_status;
 
-	find_reporter(result, &quota_status);
+	find_reporter(result, &licensed, &quota_status);
+	if (!licensed)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the organization lacks the license metered_products or subscription"),
+				 errdetail("LICENSE.REQUIRED.")));
 	PG_RETURN_UUID_P(result);
 }
 
@@ -126,9 +126,11 @@ meter_api_report_meter_usage(PG_FUNCTION_ARGS)
 	PG_TRY();
 	{
 		pg_uuid_t	organization;
+		bool		licensed;
 
 		PreventCommandIfReadOnly("report_meter_usage");
-		find_reporter(&organization, &quota_status);
+		/* a report comes in without the licenses, too: what was used is not lost */
+		find_reporter(&organization, &licensed, &quota_status);
 		result = report_body(fcinfo, &organization);
 	}
 	PG_CATCH();
