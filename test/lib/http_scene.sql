@@ -33,13 +33,15 @@ BEGIN
 		PERFORM meter.create_meter(o, jsonb_build_object('key', 'energy', 'name', mark || ' energy', 'metric_key', 'meter.reading', 'function', 'sum',
 			'value_field', '$.quantity'));
 		PERFORM meter.create_meter(o, jsonb_build_object('key', 'old', 'name', mark || ' old', 'metric_key', 'old', 'function', 'count'));
-		PERFORM meter.create_customer(o, jsonb_build_object('id', 'ada', 'name', mark || ' Ada'));
+		PERFORM meter.create_customer(o, jsonb_build_object('id', 'ada', 'name', mark || ' Ada', 'aliases', '["lady"]'::jsonb));
 		PERFORM meter.create_product(o, jsonb_build_object('code', 'gold', 'name', mark || ' gold'));
 		PERFORM meter.bind_product(o, 'gold', 'tokens', '{"pricing_var_name": "tokens", "included_quantity_source": 100}');
 		PERFORM meter.create_subscription(o, jsonb_build_object('id', CASE WHEN o = org() THEN '5cee0000-0000-4000-8000-000000000021' ELSE '5cee0000-0000-4000-8000-000000000022' END,
 			'customer', 'ada', 'products', '["gold"]'::jsonb, 'started_at', '2025-01-01T00:00:00Z', 'anchor', '2025-01-01T00:00:00Z'));
 		PERFORM meter.create_threshold(o, jsonb_build_object('name', 'told', 'meter', 'tokens', 'threshold_value', 1));
 		PERFORM meter.create_threshold(o, jsonb_build_object('name', 'quota', 'meter', 'tokens', 'threshold_value', 1000, 'action_kind', 'block'));
+		PERFORM meter.create_threshold(o, jsonb_build_object('name', 'paused', 'meter', 'tokens', 'threshold_value', 1000));
+		PERFORM meter.pause_threshold(o, 'paused');
 		PERFORM meter.create_device(o, jsonb_build_object('name', mark || ' hall', 'serial_number', mark || '-1', 'meter_type', 'ELECTRICITY',
 			'communication_type', 'NONE'));
 		PERFORM meter.record_reading(o, mark || '-1', 10, '2025-01-01T00:00:00Z');
@@ -102,14 +104,25 @@ CREATE FUNCTION request_body(name text) RETURNS jsonb LANGUAGE sql STABLE AS $$
 		WHEN 'update_device' THEN jsonb_build_object('account_id', org(), 'name', 'Hall', 'description', 'In the hall', 'reading_interval', 900, 'gateway_id', 1)
 		WHEN 'create_device_readings' THEN jsonb_build_object('account_id', org(), 'value', 30, 'read_at', '2025-03-01T00:00:00Z')
 		WHEN 'report_meter_usage' THEN '{"value": 1, "customerId": "ada", "meterName": "tokens", "timestamp": "2025-01-12T00:00:00Z", "metadata": {"model": "small"}}'
+		WHEN 'create_customer' THEN '{"name": "Bob", "id": "bob"}'
+		WHEN 'update_customer' THEN '{"name": "Bob"}'
+		WHEN 'create_product' THEN '{"name": "Silver", "code": "silver"}'
+		WHEN 'create_subscription' THEN '{"customer": "ada", "products": ["gold"]}'
+		WHEN 'update_subscription' THEN '{"status": "paused"}'
+		WHEN 'create_threshold' THEN '{"name": "other", "meter": "tokens", "threshold_value": 5}'
+		WHEN 'bind_product' THEN '{"pricing_var_name": "other"}'
+		WHEN 'update_binding' THEN '{"pricing_var_name": "another"}'
 		WHEN 'ingest' THEN '[{"id": "e2", "source": "s", "type": "tokens", "subject": "ada", "time": "2025-01-12T00:00:00Z", "data": {"value": 1, "model": "small"}}]'
 	END::jsonb
 $$;
 
--- A plausible argument: its SQL, by its name, else by its type; DEFAULT for one that
--- is better left out.
-CREATE FUNCTION argument(name text, type regtype) RETURNS text LANGUAGE sql STABLE AS $$
+-- A plausible argument of a function: its SQL, by its name, else by its type; DEFAULT
+-- for one that is better left out.
+CREATE FUNCTION argument(function text, name text, type regtype) RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT CASE
+		WHEN name IN ('definition', 'patch') AND request_body(function) IS NOT NULL THEN quote_literal(request_body(function))
+		WHEN function = 'unlink_subject' AND name = 'subject' THEN '''lady'''
+		WHEN function = 'resume_threshold' AND name = 'threshold' THEN '''paused'''
 		WHEN name = 'organization_id' OR type = 'uuid'::regtype AND name ~ 'organization|wanted' THEN quote_literal(org())
 		WHEN name = 'meter_id' THEN quote_literal(meter_id('tokens'))
 		WHEN name = 'meter' AND type = 'text'::regtype THEN '''tokens'''
@@ -125,7 +138,7 @@ CREATE FUNCTION argument(name text, type regtype) RETURNS text LANGUAGE sql STAB
 		WHEN name = 'device_id' THEN device_id()
 		WHEN name IN ('period_from', 'window_start', 'period_start') THEN '''2025-01-01T00:00:00Z'''
 		WHEN name IN ('period_to', 'window_end', 'period_end') THEN '''2025-02-01T00:00:00Z'''
-		WHEN name IN ('window_size', 'profile', 'currency', 'only_currency', 'only_meter', 'time_zone', 'as_of', 'after_time', 'after_seq', 'page_size', 'source', 'group_by', 'ids') THEN 'DEFAULT'
+		WHEN name IN ('window_size', 'profile', 'currency', 'only_currency', 'only_meter', 'time_zone', 'as_of', 'after_time', 'after_seq', 'page_size', 'source', 'group_by', 'ids', 'quality') THEN 'DEFAULT'
 		WHEN name IN ('filter', 'filter_tree') THEN '''{"field": "model", "op": "eq", "value": "small"}'''
 		WHEN name = 'dimensions' AND type = 'jsonb'::regtype THEN '''{"model": "small"}'''
 		WHEN name IN ('readings', 'leaves') THEN '''[]'''

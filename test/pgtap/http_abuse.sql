@@ -264,9 +264,9 @@ BEGIN
 	FOR target IN 1 .. p.pronargs LOOP
 		type := format_type(p.proargtypes[target - 1], NULL);
 		SELECT string_agg(format('%I => (%s)::%s', p.proargnames[i], CASE WHEN i = target THEN '@HERE@'
-				WHEN a.value = 'DEFAULT' THEN argument('', p.proargtypes[i - 1]::regtype) ELSE a.value END, format_type(p.proargtypes[i - 1], NULL)), ', ')
+				WHEN a.value = 'DEFAULT' THEN argument('', '', p.proargtypes[i - 1]::regtype) ELSE a.value END, format_type(p.proargtypes[i - 1], NULL)), ', ')
 			INTO arguments
-			FROM generate_series(1, p.pronargs) AS i, argument(p.proargnames[i], p.proargtypes[i - 1]::regtype) AS a (value)
+			FROM generate_series(1, p.pronargs) AS i, argument(p.proname, p.proargnames[i], p.proargtypes[i - 1]::regtype) AS a (value)
 			WHERE i = target OR i <= p.pronargs - p.pronargdefaults;
 		FOR h IN SELECT name, value FROM hostile UNION ALL SELECT name, value FROM hostile_json WHERE type IN ('json', 'jsonb') LOOP
 			PERFORM attack(op, format('%s as %s', h.name, p.proargnames[target]), '/rpc/' || op.name, statement => format(

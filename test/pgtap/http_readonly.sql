@@ -11,8 +11,8 @@ CREATE EXTENSION IF NOT EXISTS meter;
 CREATE FUNCTION argument_of(p pg_proc, place int, type oid) RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT coalesce(quote_ident(nullif(p.proargnames[place], '')) || ' => ', '') || format('(%s)::%s', CASE
 			WHEN c.relkind IN ('r', 'p', 'v') THEN format('SELECT x FROM %s AS x WHERE x.organization_id = org() LIMIT 1', c.oid::regclass)
-			WHEN a.value <> 'DEFAULT' THEN a.value ELSE argument('', type::regtype) END, format_type(type, NULL))
-	FROM pg_type AS y LEFT JOIN pg_class AS c ON c.oid = y.typrelid, LATERAL (SELECT argument(coalesce(p.proargnames[place], ''), type::regtype)) AS a (value)
+			WHEN a.value <> 'DEFAULT' THEN a.value ELSE argument('', '', type::regtype) END, format_type(type, NULL))
+	FROM pg_type AS y LEFT JOIN pg_class AS c ON c.oid = y.typrelid, LATERAL (SELECT argument(p.proname, coalesce(p.proargnames[place], ''), type::regtype)) AS a (value)
 	WHERE y.oid = type AND (a.value <> 'DEFAULT' OR place <= p.pronargs - p.pronargdefaults)
 $$;
 
@@ -42,7 +42,7 @@ $$;
 CREATE TABLE surface AS
 	SELECT o.name, o.method, o.takes, o.volatility, o.path, r.status, r.body
 	FROM operation AS o, LATERAL (SELECT CASE o.takes
-			WHEN 'named' THEN format(CASE WHEN o.many THEN 'SELECT coalesce(jsonb_agg(to_jsonb(f)), ''[]'') FROM %s AS f' ELSE 'SELECT to_jsonb(%s)' END, call_of(o.oid, true))
+			WHEN 'named' THEN format(CASE WHEN o.many THEN 'SELECT coalesce(jsonb_agg(to_jsonb(f)), ''[]'') FROM %s AS f' ELSE 'SELECT to_jsonb(%s)' END, call_of(o.oid, o.volatility <> 'v'))
 			WHEN 'body' THEN format('SELECT to_jsonb(meter_api.%I(%L::json))', o.name, request_body(o.name))
 			ELSE format('SELECT to_jsonb(meter_api.%I())', o.name) END) AS s (statement),
 		LATERAL http_statement('GET', request_uri(o), s.statement, claims(CASE WHEN o.volatility = 'v' THEN 'meter_writer' ELSE 'meter_reader' END),
