@@ -9,7 +9,6 @@
 
 #include <ctype.h>
 
-#include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -65,6 +64,15 @@ meter_http_organization(const pg_uuid_t *wanted, const char *scope, bool by_name
 	meter_http_require_scope(scope, by_name);
 }
 
+void
+meter_http_require_argument(FunctionCallInfo fcinfo, int i)
+{
+	if (PG_ARGISNULL(i))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument %d must not be null", i + 1)));
+}
+
 /* Is the text a UUID in its canonical spelling? */
 static bool
 is_uuid(const char *text)
@@ -88,9 +96,12 @@ Datum
 meter_http_organization_sql(PG_FUNCTION_ARGS)
 {
 	char	   *wanted = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char	   *scope = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *scope;
 	pg_uuid_t  *result = palloc(sizeof(pg_uuid_t));
 
+	meter_http_require_argument(fcinfo, 1);
+	meter_http_require_argument(fcinfo, 2);
+	scope = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	if (wanted && !is_uuid(wanted))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
