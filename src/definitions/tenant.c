@@ -50,6 +50,7 @@ static ClaimsCache claims_cache;
 static Oid	trusted_role = InvalidOid;
 static bool trusted_answer;
 static bool trusted_watched = false;
+static uint64 role_changes = 0;
 
 /* A member of the claims, -1 where it is missing or null. */
 static int
@@ -188,6 +189,7 @@ static void
 roles_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
 	trusted_role = InvalidOid;
+	role_changes++;
 }
 
 static bool
@@ -226,9 +228,13 @@ meter_tenant_trusted(void)
 	}
 	if (trusted_role != role)
 	{
+		uint64		before = role_changes;
+
 		trusted_answer = bypasses_policies(role) || is_member(role, "meter_admin") ||
 			is_member(role, "meter_backend");
-		trusted_role = role;
+		/* what changed while it was found out is asked again next time */
+		if (role_changes == before)
+			trusted_role = role;
 	}
 	return trusted_answer;
 }
