@@ -52,7 +52,7 @@ BEGIN
 	END IF;
 	IF coalesce(given, 'null') = 'null' THEN
 		PERFORM meter.refuse_parameter('account_id', 'expected the UUID of the account', 'ACCOUNT_REQUIRED');
-	ELSIF jsonb_typeof(given) <> 'string' OR given #>> '{}' !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+	ELSIF jsonb_typeof(given) <> 'string' OR meter.uuid_or_null(given #>> '{}') IS NULL THEN
 		PERFORM meter.refuse_parameter('account_id', 'expected a UUID', 'INVALID_ACCOUNT');
 	END IF;
 	organization := meter.http_organization(given #>> '{}', scope);

@@ -36,7 +36,7 @@ BEGIN
 		WHEN 'boolean' THEN
 			RETURN CASE WHEN value IN ('true', 'false') THEN to_jsonb(value::boolean) END;
 		WHEN 'uuid' THEN
-			RETURN CASE WHEN value ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN to_jsonb(lower(value)) END;
+			RETURN to_jsonb(meter.uuid_or_null(value));
 		WHEN 'time' THEN
 			-- Instants are compared, however they are written: as seconds.  A plus
 			-- that was not encoded has become a blank.

@@ -39,10 +39,8 @@ DECLARE
 	head meter.meter;
 BEGIN
 	-- A path names an id: a key that looks like one comes second.
-	IF wanted ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
-		SELECT m.* INTO head FROM meter.meter AS m WHERE m.organization_id = organization AND m.id = wanted::uuid;
-	END IF;
-	IF head.id IS NULL THEN
+	SELECT m.* INTO head FROM meter.meter AS m WHERE m.organization_id = organization AND m.id = meter.uuid_or_null(wanted);
+	IF NOT FOUND THEN
 		SELECT m.* INTO head FROM meter.meter AS m WHERE m.organization_id = organization AND m.key = wanted;
 	END IF;
 	IF head.id IS NULL THEN

@@ -37,11 +37,9 @@ DECLARE
 BEGIN
 	PERFORM meter.require_tenant(organization_id);
 	-- by id alone: a key may look like another meter's id
-	IF wanted ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
-		SELECT m.* INTO head FROM meter.meter AS m
-			WHERE m.organization_id = http_meter_by_id.organization_id AND m.id = wanted::uuid;
-	END IF;
-	IF head.id IS NULL THEN
+	SELECT m.* INTO head FROM meter.meter AS m
+		WHERE m.organization_id = http_meter_by_id.organization_id AND m.id = meter.uuid_or_null(wanted);
+	IF NOT FOUND THEN
 		RAISE EXCEPTION 'meter "%" does not exist', left(wanted, 100)
 			USING ERRCODE = 'undefined_object';
 	END IF;

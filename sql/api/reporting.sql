@@ -13,7 +13,7 @@ AS $function$
 #variable_conflict use_column
 DECLARE
 	org uuid := meter.require_tenant(organization_id);
-	wanted uuid := CASE WHEN meter ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN meter::uuid END;
+	wanted uuid := meter.uuid_or_null(meter);
 	ids uuid[];
 	head meter.meters;
 BEGIN

@@ -12,6 +12,11 @@ CREATE FUNCTION meter.http_decode(encoded text) RETURNS text
 	AS 'MODULE_PATHNAME', 'meter_http_decode';
 COMMENT ON FUNCTION meter.http_decode(text) IS 'Text as it was before it was percent-encoded. Errors: 22021 no UTF-8. Source: internal.';
 
+CREATE FUNCTION meter.uuid_or_null(given text) RETURNS uuid
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'meter_uuid_or_null';
+COMMENT ON FUNCTION meter.uuid_or_null(text) IS 'A text as the UUID that it spells with 32 digits and four hyphens; null where it is anything else. Source: internal.';
+
 CREATE FUNCTION meter.http_path() RETURNS text[]
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC

@@ -23,8 +23,6 @@
  */
 #include "definitions/cache_private.h"
 
-#include <ctype.h>
-
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
@@ -40,6 +38,7 @@
 #include "utils/timestamp.h"
 
 #include "engine/spi.h"
+#include "values/uuid.h"
 
 #define MAX_LISTENERS 20000
 
@@ -353,23 +352,6 @@ meter_cache_listeners(const pg_uuid_t *organization, const char *type, int len)
 	return item->value;
 }
 
-/* Read a UUID as it is written. */
-static bool
-parse_id(const char *text, int len, pg_uuid_t *id)
-{
-	static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-
-	if (len != sizeof(pattern) - 1)
-		return false;
-	for (int i = 0; i < len; i++)
-	{
-		if (pattern[i] == '-' ? text[i] != '-' : !isxdigit((unsigned char) text[i]))
-			return false;
-	}
-	*id = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(pnstrdup(text, len))));
-	return true;
-}
-
 /* The type a meter listens to and its number; a key goes before an id that
  * looks alike.  False where there is no such meter. */
 static bool
@@ -385,7 +367,7 @@ find_meter(const pg_uuid_t *organization, const char *name, int len, char **type
 	bool		found;
 
 	meter_cache_query(&by_key, organization, PointerGetDatum(cstring_to_text_with_len(name, len)));
-	if (SPI_processed == 0 && parse_id(name, len, &id))
+	if (SPI_processed == 0 && meter_uuid_parse(name, len, &id))
 	{
 		SPI_freetuptable(SPI_tuptable);
 		meter_cache_query(&by_id, organization, UUIDPGetDatum(&id));

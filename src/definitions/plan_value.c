@@ -4,9 +4,9 @@
  */
 #include "definitions/compiler.h"
 
-#include <ctype.h>
-
 #include "mb/pg_wchar.h"
+
+#include "values/uuid.h"
 
 /* Code points that print nothing, or only space. */
 static bool
@@ -84,17 +84,12 @@ meter_plan_text(MeterPlanCompiler *c, int node)
 bool
 meter_plan_uuid(MeterPlanCompiler *c, int node)
 {
-	static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 	const char *text = "";
 	int			len = 0;
-	bool		ok;
 
 	if (c->doc->nodes[node].type == METER_JSON_STRING)
 		text = meter_json_string(c->doc, node, &len);
-	ok = len == sizeof(pattern) - 1;
-	for (int i = 0; i < len && ok; i++)
-		ok = pattern[i] == '-' ? text[i] == '-' : isxdigit((unsigned char) text[i]) != 0;
-	return ok || meter_plan_refuse(c, "INVALID_UUID", "expected a UUID of 36 characters");
+	return meter_uuid_parse(text, len, NULL) || meter_plan_refuse(c, "INVALID_UUID", "expected a UUID of 36 characters");
 }
 
 /* A member of an object, or -1 where it is missing or null. */

@@ -9,7 +9,6 @@
 
 #include <ctype.h>
 
-#include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -18,8 +17,7 @@
 #include "definitions/tenant.h"
 #include "values/json.h"
 #include "values/timestamp.h"
-
-#define UUID_TEXT_LEN 36
+#include "values/uuid.h"
 
 /* Errors quote what they are about; a client that sent a megabyte knows it. */
 #define LONGEST_TEXT 2000
@@ -65,20 +63,13 @@ meter_http_organization(const pg_uuid_t *wanted, const char *scope, bool by_name
 	meter_http_require_scope(scope, by_name);
 }
 
-/* Is the text a UUID in its canonical spelling? */
-static bool
-is_uuid(const char *text)
+void
+meter_http_require_argument(FunctionCallInfo fcinfo, int i)
 {
-	if (strlen(text) != UUID_TEXT_LEN)
-		return false;
-	for (int i = 0; i < UUID_TEXT_LEN; i++)
-	{
-		bool		dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (dash ? text[i] != '-' : !isxdigit((unsigned char) text[i]))
-			return false;
-	}
-	return true;
+	if (PG_ARGISNULL(i))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument %d must not be null", i + 1)));
 }
 
 PG_FUNCTION_INFO_V1(meter_http_organization_sql);
@@ -88,16 +79,19 @@ Datum
 meter_http_organization_sql(PG_FUNCTION_ARGS)
 {
 	char	   *wanted = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char	   *scope = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *scope;
+	pg_uuid_t	organization;
 	pg_uuid_t  *result = palloc(sizeof(pg_uuid_t));
 
-	if (wanted && !is_uuid(wanted))
+	meter_http_require_argument(fcinfo, 1);
+	meter_http_require_argument(fcinfo, 2);
+	scope = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	if (wanted && !meter_uuid_parse(wanted, strlen(wanted), &organization))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid organization \"%.*s\": expected a UUID", pg_mbcliplen(wanted, strlen(wanted), 100), wanted),
 				 errdetail("INVALID_ORGANIZATION.")));
-	meter_http_organization(wanted ? DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(wanted))) : NULL,
-							scope, PG_GETARG_BOOL(2), result);
+	meter_http_organization(wanted ? &organization : NULL, scope, PG_GETARG_BOOL(2), result);
 	PG_RETURN_UUID_P(result);
 }
 

@@ -8,6 +8,7 @@
 
 #include "compat.h"
 
+#include "fmgr.h"
 #include "utils/uuid.h"
 
 /*
@@ -49,6 +50,9 @@ extern MeterHttpError meter_http_catch(MemoryContext context);
 
 /* Raise an error as PostgREST wants it said. */
 extern void meter_http_throw(const MeterHttpError *error) pg_attribute_noreturn();
+
+/* Raise 22004 where an argument is null. */
+extern void meter_http_require_argument(FunctionCallInfo fcinfo, int i);
 
 /* Set the status of the response. */
 extern void meter_http_set_status(int status);

@@ -120,7 +120,7 @@ Datum
 meter_api_report_meter_usage(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = CurrentMemoryContext;
-	volatile int quota_status = 0;
+	volatile int quota_status = 429;	/* until the organization says */
 	Datum		result = (Datum) 0;
 
 	PG_TRY();
@@ -139,7 +139,10 @@ meter_api_report_meter_usage(PG_FUNCTION_ARGS)
 
 		/* the seed's words, and the organization's */
 		if (strcmp(error.code, "KEY_CONFLICT") == 0)
+		{
 			error.code = "IDEMPOTENCY_CONFLICT";
+			error.detail = "IDEMPOTENCY_CONFLICT.";
+		}
 		else if (strcmp(error.code, "METER_ARCHIVED") == 0 || strcmp(error.code, "METER_NOT_PUBLISHED") == 0)
 			error.status = 400;
 		else if (error.sqlstate == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED)

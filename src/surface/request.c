@@ -12,7 +12,6 @@
 #include "access/xact.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
@@ -22,6 +21,7 @@
 #include "utils/formatting.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -132,6 +132,14 @@ run_operation(char *name, NullableDatum body)
 	NullableDatum answer;
 
 	fmgr_info(find_function(name, lengthof(types), types), &function);
+	/* the name is the caller's: what gives anything else would be read as jsonb */
+	if (function.fn_retset || get_func_prokind(function.fn_oid) != PROKIND_FUNCTION ||
+		get_func_rettype(function.fn_oid) != JSONBOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function meter.%s(jsonb) is no operation: it gives no jsonb", name)));
+	if (function.fn_strict && body.isnull)
+		return (NullableDatum) {.isnull = true};
 	InitFunctionCallInfoData(*fcinfo, &function, 1, InvalidOid, NULL, NULL);
 	fcinfo->args[0] = body;
 	answer.value = FunctionCallInvoke(fcinfo);
@@ -164,12 +172,21 @@ answer_failure(const ErrorData *error, Datum envelope)
 	return answer;
 }
 
+/* The name of the operation; it and the envelope must be given. */
+static char *
+read_operation(FunctionCallInfo fcinfo)
+{
+	meter_http_require_argument(fcinfo, 0);
+	meter_http_require_argument(fcinfo, 1);
+	return text_to_cstring(PG_GETARG_TEXT_PP(0));
+}
+
 /* Run an operation in a subtransaction, so that nothing is left of what fails but
  * its status.  read: what makes a body of the third argument; it may fail, too. */
 static Datum
 answer_request(FunctionCallInfo fcinfo, Datum (*read) (Datum argument))
 {
-	char	   *operation = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *operation = read_operation(fcinfo);
 	NullableDatum body = fcinfo->args[2];
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;

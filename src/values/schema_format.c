@@ -6,19 +6,12 @@
 
 #include "mb/pg_wchar.h"
 
+#include "values/uuid.h"
+
 static bool
 format_uuid(const char *s, int len)
 {
-	if (len != 36)
-		return false;
-	for (int i = 0; i < len; i++)
-	{
-		bool		hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (hyphen ? s[i] != '-' : !isxdigit((unsigned char) s[i]))
-			return false;
-	}
-	return true;
+	return meter_uuid_parse(s, len, NULL);
 }
 
 /* RFC 6901. */

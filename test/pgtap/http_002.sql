@@ -6,7 +6,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(); END $$;
 \ir ../lib/http.sql
-SELECT plan(103);
+SELECT plan(104);
 
 \set a 'a0020000-0000-0000-0000-000000000001'
 \set b 'b0020000-0000-0000-0000-000000000002'
@@ -141,6 +141,7 @@ SELECT is(used(), 0.1, 'and counted at once');
 SELECT is(report('{"value": 1e-1, "meterName": "api_calls", "customerId": "acme", "metadata": {"ok": true, "n2": 1.0, "region": "eu"}}', '{"x-api-idempotency-key": "k"}'),
 	(200, '{"status": "duplicate", "idempotencyKey": "k"}', '[]')::http_response, 'again, with the other header, is a duplicate');
 SELECT is(refusal(report('{"meterName": "api_calls", "value": 0.2, "customerId": "acme"}')), '409 IDEMPOTENCY_CONFLICT', 'another report with the key is a conflict');
+SELECT is((report('{"meterName": "api_calls", "value": 0.2, "customerId": "acme"}')).body ->> 'details', 'IDEMPOTENCY_CONFLICT.', 'the details begin with the code');
 SELECT is((report(format('{"meterId": "%s", "value": "0.2"}', id_of('api_calls')), '{"idempotency-key": "k2", "x-api-idempotency-key": "k2"}')).status, 202,
 	'by id, a numeric string, the key in both headers');
 SELECT is(used(), 0.3, '0.1 and 0.2 are 0.3');
