@@ -24,20 +24,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION meter.http_device(jsonb) IS 'A device with the fields of seed 001. document: as core gives it. Source: internal.';
 
-CREATE FUNCTION meter.http_check_parameters(allowed text[]) RETURNS void
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
-	SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-	given text;
-BEGIN
-	FOR given IN SELECT q.name FROM meter.http_query() AS q WHERE q.name <> ALL (allowed) LIMIT 1 LOOP
-		PERFORM meter.refuse_parameter(left(given, 100), format('unknown parameter, expected %s', array_to_string(allowed, ', ')), 'UNKNOWN_PARAMETER');
-	END LOOP;
-END
-$function$;
-COMMENT ON FUNCTION meter.http_check_parameters(text[]) IS 'Refuses parameters of the query that are not allowed. Errors: 22023. Source: internal.';
-
 -- Seed 001 has the account in each request; the claims say whether it is the caller's.
 CREATE FUNCTION meter.http_account(given jsonb, scope text) RETURNS uuid
 	LANGUAGE plpgsql STABLE
@@ -72,7 +58,7 @@ AS $function$
 DECLARE
 	organization uuid := meter.http_account(to_jsonb(meter.http_parameter('account_id')), scope);
 BEGIN
-	PERFORM meter.http_check_parameters(array_prepend('account_id', further));
+	PERFORM meter.http_known_parameters(VARIADIC array_prepend('account_id', further));
 	RETURN organization;
 END
 $function$;

@@ -15,21 +15,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION meter.http_meter(jsonb) IS 'A meter document with the fields of seed 000. Source: seed 000 (GET /meters/{id}).';
 
-CREATE FUNCTION meter.http_known_parameters(VARIADIC known text[] DEFAULT '{}') RETURNS void
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
-	SET search_path = pg_catalog, pg_temp
-AS $function$
-DECLARE
-	unknown text;
-BEGIN
-	SELECT q.name INTO unknown FROM meter.http_query() AS q WHERE q.name <> ALL (known) ORDER BY q.place LIMIT 1;
-	IF FOUND THEN
-		PERFORM meter.refuse_parameter(left(unknown, 100), 'unknown parameter');
-	END IF;
-END
-$function$;
-COMMENT ON FUNCTION meter.http_known_parameters(text[]) IS 'Refuses a query with other parameters. Errors: 22023. Source: internal.';
-
 CREATE FUNCTION meter.http_head(organization uuid) RETURNS meter.meter
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp

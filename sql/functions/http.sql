@@ -65,6 +65,21 @@ END
 $function$;
 COMMENT ON FUNCTION meter.refuse_parameter(text, text, text) IS 'Raises 22023 for a parameter of a request. Source: internal.';
 
+CREATE FUNCTION meter.http_known_parameters(VARIADIC known text[] DEFAULT '{}') RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+	unknown text;
+BEGIN
+	SELECT q.name INTO unknown FROM meter.http_query() AS q WHERE q.name <> ALL (known) ORDER BY q.place LIMIT 1;
+	IF FOUND THEN
+		PERFORM meter.refuse_parameter(left(unknown, 100), concat_ws(', expected ', 'unknown parameter', nullif(array_to_string(known, ', '), '')));
+	END IF;
+END
+$function$;
+COMMENT ON FUNCTION meter.http_known_parameters(text[]) IS 'Refuses a query with other parameters. Errors: 22023. Source: internal.';
+
 CREATE FUNCTION meter.http_integer(name text, fallback int, lowest int, highest int) RETURNS int
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp

@@ -44,7 +44,9 @@ BEGIN
 	FOR target IN
 		SELECT c.oid FROM pg_class AS c
 		JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'organization_id' AND NOT a.attisdropped
-		WHERE c.relnamespace = 'meter'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+		WHERE c.relnamespace = 'meter'::regnamespace AND c.relkind IN ('r', 'p')
+			-- a store that outlived the extension has lost the policy, but not the protection
+			AND NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polname = 'tenant')
 		ORDER BY c.oid
 	LOOP
 		EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', target);
@@ -52,4 +54,4 @@ BEGIN
 	END LOOP;
 END
 $function$;
-COMMENT ON FUNCTION meter.protect_tables() IS 'Enables row-level security on each table that has organization_id and is without it, with a policy by which rows are seen and written only between meter.tenant_min() and meter.tenant_max(). Source: internal.';
+COMMENT ON FUNCTION meter.protect_tables() IS 'Enables row-level security on each table that has organization_id and is without the policy tenant, and gives it that policy, by which rows are seen and written only between meter.tenant_min() and meter.tenant_max(). Source: internal.';

@@ -15,7 +15,6 @@
 #include "utils/timestamp.h"
 
 #include "definitions/tenant.h"
-#include "values/json.h"
 #include "values/timestamp.h"
 #include "values/uuid.h"
 
@@ -95,8 +94,9 @@ meter_http_organization_sql(PG_FUNCTION_ARGS)
 	PG_RETURN_UUID_P(result);
 }
 
-int
-meter_http_status(int sqlstate, const char *code)
+/* The HTTP status of an error; 0 for what no input is to blame for. */
+static int
+http_status(int sqlstate, const char *code)
 {
 	if (strcmp(code, "ORGANIZATION_REQUIRED") == 0 || strcmp(code, "INVALID_CLAIMS") == 0)
 		return 401;
@@ -166,8 +166,9 @@ detail_text(const char *detail, const char *outer, const char *inner)
 	return node >= 0 && doc.nodes[node].type == METER_JSON_STRING ? meter_json_cstring(&doc, node) : NULL;
 }
 
-const char *
-meter_http_code(int sqlstate, const char *detail)
+/* The stable code of an error by its SQLSTATE and DETAIL (may be NULL). */
+static const char *
+http_code(int sqlstate, const char *detail)
 {
 	char	   *code = detail ? leading_code(detail) : NULL;
 
@@ -200,8 +201,10 @@ meter_http_code(int sqlstate, const char *detail)
 	return "INVALID_REQUEST";
 }
 
-int
-meter_http_retry_after(const char *detail)
+/* In how many seconds the window of a refused report ends; 0 where its DETAIL does
+ * not tell. */
+static int
+http_retry_after(const char *detail)
 {
 	char	   *end = detail ? detail_text(detail, "window", "end") : NULL;
 	TimestampTz time;
@@ -237,8 +240,8 @@ meter_http_catch(MemoryContext context)
 	result.message = err->message;
 	result.detail = err->detail;
 	result.hint = err->hint;
-	result.code = meter_http_code(result.sqlstate, result.detail);
-	result.status = meter_http_status(result.sqlstate, result.code);
+	result.code = http_code(result.sqlstate, result.detail);
+	result.status = http_status(result.sqlstate, result.code);
 	if (result.status == 0)
 		PG_RE_THROW();
 	FlushErrorState();
@@ -248,7 +251,7 @@ meter_http_catch(MemoryContext context)
 void
 meter_http_throw(const MeterHttpError *error)
 {
-	int			wait = error->sqlstate == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED ? meter_http_retry_after(error->detail) : 0;
+	int			wait = error->sqlstate == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED ? http_retry_after(error->detail) : 0;
 	StringInfoData body;
 
 	initStringInfo(&body);
@@ -290,7 +293,7 @@ PG_FUNCTION_INFO_V1(meter_http_status_sql);
 Datum
 meter_http_status_sql(PG_FUNCTION_ARGS)
 {
-	int			status = meter_http_status(sqlstate_argument(fcinfo, 0), text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	int			status = http_status(sqlstate_argument(fcinfo, 0), text_to_cstring(PG_GETARG_TEXT_PP(1)));
 
 	if (status == 0)
 		PG_RETURN_NULL();
@@ -303,7 +306,7 @@ PG_FUNCTION_INFO_V1(meter_http_code_sql);
 Datum
 meter_http_code_sql(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(meter_http_code(sqlstate_argument(fcinfo, 0), text_argument(fcinfo, 1))));
+	PG_RETURN_TEXT_P(cstring_to_text(http_code(sqlstate_argument(fcinfo, 0), text_argument(fcinfo, 1))));
 }
 
 PG_FUNCTION_INFO_V1(meter_http_retry_after_sql);
@@ -312,7 +315,7 @@ PG_FUNCTION_INFO_V1(meter_http_retry_after_sql);
 Datum
 meter_http_retry_after_sql(PG_FUNCTION_ARGS)
 {
-	int			wait = meter_http_retry_after(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	int			wait = http_retry_after(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 
 	if (wait == 0)
 		PG_RETURN_NULL();
@@ -332,8 +335,8 @@ meter_http_raise(PG_FUNCTION_ARGS)
 		.hint = text_argument(fcinfo, 3)
 	};
 
-	error.code = meter_http_code(error.sqlstate, error.detail);
-	error.status = meter_http_status(error.sqlstate, error.code);
+	error.code = http_code(error.sqlstate, error.detail);
+	error.status = http_status(error.sqlstate, error.code);
 	if (error.status == 0)
 		error.status = 500;
 	meter_http_throw(&error);

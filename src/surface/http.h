@@ -11,6 +11,8 @@
 #include "fmgr.h"
 #include "utils/uuid.h"
 
+#include "values/json.h"
+
 /*
  * The organization of a request: the one it names (wanted), else (NULL) the
  * claims'.  Raises 42501 where it is not the caller's, there is none, or the
@@ -23,15 +25,12 @@ extern void meter_http_organization(const pg_uuid_t *wanted, const char *scope, 
  * admin; with by_name also where they are silent and the role is not trusted. */
 extern void meter_http_require_scope(const char *scope, bool by_name);
 
-/* The stable code of an error by its SQLSTATE and DETAIL (may be NULL). */
-extern const char *meter_http_code(int sqlstate, const char *detail);
+/* The headers of the request; NULL where there are none. */
+extern const MeterJson *meter_http_headers(void);
 
-/* The HTTP status of an error; 0 for what no input is to blame for. */
-extern int	meter_http_status(int sqlstate, const char *code);
-
-/* In how many seconds the window of a refused report ends; 0 where its DETAIL
- * does not tell. */
-extern int	meter_http_retry_after(const char *detail);
+/* A header by its name in lower case, as PostgREST writes them; NULL where there is
+ * none such.  headers may be NULL. */
+extern char *meter_http_find_header(const MeterJson *headers, const char *name);
 
 /* An error in a request's words. */
 typedef struct MeterHttpError

@@ -245,8 +245,13 @@ static MeterText
 report_event(const Report *report, const MeterEntry *meter, const MeterPlan *plan, const char *key)
 {
 	const MeterPath *path = value_path(plan);
+	MeterDecimal value;
+	MeterError	err;
 	StringInfoData buf;
 
+	/* nobody else looks at what goes nowhere: a count is one, whatever was said */
+	if (path == NULL && !meter_decimal_from_json(report->doc, report->value, &value, &err))
+		bad_report("value", err.code, err.message);
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "{\"source\":\"report_usage\",\"id\":");
 	escape_json(&buf, key);

@@ -12,12 +12,10 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/jsonb.h"
 
 #include "definitions/cache.h"
 #include "surface/report.h"
-#include "values/json.h"
 
 /* The organization of a request of seed 002, which its claims name, with the scope;
  * and what its settings say. */
@@ -56,30 +54,14 @@ meter_http_reporter(PG_FUNCTION_ARGS)
 	PG_RETURN_UUID_P(result);
 }
 
-/* A header of the request, its name in lower case; NULL where there is none. */
-static char *
-header(const MeterJson *headers, const char *name)
-{
-	int			node = headers->nodes[0].type == METER_JSON_OBJECT ?
-		meter_json_member(headers, 0, name, strlen(name)) : -1;
-
-	return node >= 0 && headers->nodes[node].type == METER_JSON_STRING ? meter_json_cstring(headers, node) : NULL;
-}
-
 /* The key of a report, by either header; NULL where there is none. */
 static char *
 idempotency_key(void)
 {
-	const char *text = GetConfigOption("request.headers", true, false);
-	MeterJson  *headers;
-	char	   *key;
-	char	   *other;
+	const MeterJson *headers = meter_http_headers();
+	char	   *key = meter_http_find_header(headers, "idempotency-key");
+	char	   *other = meter_http_find_header(headers, "x-api-idempotency-key");
 
-	if (text == NULL || text[0] == '\0')
-		return NULL;
-	headers = meter_json_parse_or_throw(text, strlen(text), "request.headers");
-	key = header(headers, "idempotency-key");
-	other = header(headers, "x-api-idempotency-key");
 	if (key && other && strcmp(key, other) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

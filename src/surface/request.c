@@ -25,7 +25,6 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-#include "values/json.h"
 
 /* The value of a hexadecimal digit, or -1. */
 static int
@@ -64,30 +63,38 @@ meter_http_decode(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(result);
 }
 
+const MeterJson *
+meter_http_headers(void)
+{
+	const char *text = GetConfigOption("request.headers", true, false);
+	MeterJson  *headers;
+
+	if (text == NULL || text[0] == '\0')
+		return NULL;
+	headers = meter_json_parse_or_throw(text, strlen(text), "request.headers");
+	return headers->nodes[0].type == METER_JSON_OBJECT ? headers : NULL;
+}
+
+char *
+meter_http_find_header(const MeterJson *headers, const char *name)
+{
+	int			node = headers ? meter_json_member(headers, 0, name, strlen(name)) : -1;
+
+	return node >= 0 && headers->nodes[node].type == METER_JSON_STRING ? meter_json_cstring(headers, node) : NULL;
+}
+
 PG_FUNCTION_INFO_V1(meter_http_header);
 
-/* meter.http_header(name): PostgREST writes the names of headers in lower case. */
+/* meter.http_header(name) */
 Datum
 meter_http_header(PG_FUNCTION_ARGS)
 {
-	const char *headers = GetConfigOption("request.headers", true, false);
 	text	   *name = PG_GETARG_TEXT_PP(0);
-	char	   *wanted = asc_tolower(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
-	MeterJson  *doc;
-	const char *value;
-	int			node;
-	int			len;
+	char	   *value = meter_http_find_header(meter_http_headers(), asc_tolower(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)));
 
-	if (headers == NULL || headers[0] == '\0')
+	if (value == NULL)
 		PG_RETURN_NULL();
-	doc = meter_json_parse_or_throw(headers, strlen(headers), "request.headers");
-	if (doc->nodes[0].type != METER_JSON_OBJECT)
-		PG_RETURN_NULL();
-	node = meter_json_member(doc, 0, wanted, strlen(wanted));
-	if (node < 0 || doc->nodes[node].type != METER_JSON_STRING)
-		PG_RETURN_NULL();
-	value = meter_json_string(doc, node, &len);
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(value, len));
+	PG_RETURN_TEXT_P(cstring_to_text(value));
 }
 
 void

@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(), meter.setup_roles(); END $$;
-SELECT plan(61);
+SELECT plan(62);
 
 DO $$ BEGIN
 	PERFORM meter.create_organization('a', '00000000-0000-4000-8000-00000000000a'), meter.create_organization('b', '00000000-0000-4000-8000-00000000000b');
@@ -87,6 +87,14 @@ SELECT count(meter.tenant()) AS read FROM generate_series(1, 10000) AS i,
 	LATERAL (SELECT set_config('request.jwt.claims', CASE i % 3 WHEN 0 THEN format('{"n": %s, "x": "%s", "organization_id": %s}', i, repeat('x', 1000), :'a')
 		WHEN 1 THEN format('{"organization_id": "%s"}', gen_random_uuid()) ELSE format('{"n": %s, [', i) END, true) OFFSET 0) AS c \gset
 SELECT ok(count(*) = 1 AND sum(total_bytes) < 65536, 'the session keeps the last claims only') FROM pg_backend_memory_contexts WHERE name = 'meter claims';
+
+-- DROP EXTENSION ... CASCADE takes the policies of a store along, and leaves its
+-- tables protected without.
+DO $$ BEGIN
+	DROP POLICY tenant ON meter.event;
+	PERFORM meter.protect_tables();
+END $$;
+SELECT policies_are('meter', 'event', '{tenant}', 'a table that has lost its policy gets it back');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -220,7 +220,7 @@ SELECT refuses('writer', 'GET', '/<flat>', NULL, 400, 'ACCOUNT_REQUIRED', 'accou
 SELECT refuses('writer', 'GET', '/<flat>?account_id=', NULL, 400, 'ACCOUNT_REQUIRED', 'account_id');
 SELECT refuses('writer', 'GET', '/<flat>?account_id=x', NULL, 400, 'INVALID_ACCOUNT', 'account_id');
 SELECT refuses('writer', 'GET', '/<flat>?account_id=<A>&account_id=<A>', NULL, 400, 'INVALID_PARAMETER', 'account_id');
-SELECT refuses('writer', 'GET', '/<flat>?account_id=<A>&colour=red', NULL, 400, 'UNKNOWN_PARAMETER', 'colour');
+SELECT refuses('writer', 'GET', '/<flat>?account_id=<A>&colour=red', NULL, 400, 'INVALID_PARAMETER', 'colour');
 SELECT refuses('writer', 'GET', '/' || id || '?account_id=<A>', NULL, 400, 'INVALID_ID', 'id: expected an integer')
 	FROM unnest('{x,1.5,-1,0,2147483648,99999999999999999999,1e3,EM-4711,%31x}'::text[]) AS id;
 SELECT refuses('writer', 'GET', '/%FF?account_id=<A>', NULL, 400, 'INVALID_REQUEST', '');
@@ -390,7 +390,7 @@ SELECT refuses('writer', 'GET', '/<least>/readings', NULL, 400, 'ACCOUNT_REQUIRE
 SELECT refuses('writer', 'GET', '/x/readings?account_id=<A>', NULL, 400, 'INVALID_ID', 'id');
 SELECT refuses('writer', 'GET', '/<least>/readings?account_id=<A>&' || wrong, NULL, 400, error, split_part(wrong, '=', 1)) FROM (VALUES
 	('page=0', 'INVALID_PARAMETER'), ('limit=x', 'INVALID_PARAMETER'), ('limit=0', 'INVALID_PARAMETER'), ('from=yesterday', 'INVALID_TIME'),
-	('to=2026-01-01', 'INVALID_TIME'), ('sortBy=value', 'UNKNOWN_PARAMETER')) AS c (wrong, error);
+	('to=2026-01-01', 'INVALID_TIME'), ('sortBy=value', 'INVALID_PARAMETER')) AS c (wrong, error);
 
 -- Delete.
 UPDATE before SET state = everything();
@@ -404,7 +404,7 @@ SELECT refuses(who, 'DELETE', '/<least>?account_id=<A>', NULL, 403, 'INSUFFICIEN
 SELECT is((SELECT status FROM ask('reader', 'DELETE', '/<least>?account_id=<A>')), 403, 'a reader may not delete');
 SELECT refuses('writer', 'DELETE', '/<least>', NULL, 400, 'ACCOUNT_REQUIRED', 'account_id');
 SELECT refuses('writer', 'DELETE', '/<least>?account_id=7', NULL, 400, 'INVALID_ACCOUNT', 'account_id');
-SELECT refuses('writer', 'DELETE', '/<least>?account_id=<A>&force=true', NULL, 400, 'UNKNOWN_PARAMETER', 'force');
+SELECT refuses('writer', 'DELETE', '/<least>?account_id=<A>&force=true', NULL, 400, 'INVALID_PARAMETER', 'force');
 SELECT refuses('writer', 'DELETE', '/x?account_id=<A>', NULL, 400, 'INVALID_ID', 'id');
 SELECT is(everything(), state, 'none of these deleted anything') FROM before;
 
@@ -495,8 +495,8 @@ SELECT refuses('writer', 'GET', '?account_id=<A>&' || wrong, NULL, 400, error, s
 	('page=0', 'INVALID_PARAMETER'), ('page=-1', 'INVALID_PARAMETER'), ('page=x', 'INVALID_PARAMETER'), ('page=1.5', 'INVALID_PARAMETER'),
 	('page=9999999999x', 'INVALID_PARAMETER'), ('limit=0', 'INVALID_PARAMETER'), ('limit=-1', 'INVALID_PARAMETER'), ('limit=x', 'INVALID_PARAMETER'),
 	('limit=5&limit=6', 'INVALID_PARAMETER'), ('sortBy=colour', 'INVALID_PARAMETER'), ('sortBy=unit', 'INVALID_PARAMETER'), ('sortBy=organization_id', 'INVALID_PARAMETER'),
-	('sortBy=name%3BDROP%20TABLE%20meter.device', 'INVALID_PARAMETER'), ('sortBy=1', 'INVALID_PARAMETER'), ('sortOrder=up', 'INVALID_PARAMETER'), ('sortby=name', 'UNKNOWN_PARAMETER'),
-	('colour=red', 'UNKNOWN_PARAMETER')) AS c (wrong, error);
+	('sortBy=name%3BDROP%20TABLE%20meter.device', 'INVALID_PARAMETER'), ('sortBy=1', 'INVALID_PARAMETER'), ('sortOrder=up', 'INVALID_PARAMETER'), ('sortby=name', 'INVALID_PARAMETER'),
+	('colour=red', 'INVALID_PARAMETER')) AS c (wrong, error);
 SELECT refuses('writer', 'GET', '?account_id=<A>&query=' || repeat('x', 201), NULL, 400, 'INVALID_PARAMETER', 'query');
 SELECT refuses('writer', 'GET', '?account_id=<A>&query=%FF', NULL, 400, 'INVALID_REQUEST', '');
 

@@ -6,7 +6,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(); END $$;
 \ir ../lib/http.sql
-SELECT plan(104);
+SELECT plan(105);
 
 \set a 'a0020000-0000-0000-0000-000000000001'
 \set b 'b0020000-0000-0000-0000-000000000002'
@@ -165,6 +165,7 @@ SELECT is(refusal(report(body, '{"idempotency-key": "bad"}')), expected, what) F
 	('{"meterName": "draft", "value": 1}', '400 METER_NOT_PUBLISHED', 'a meter that is a draft'),
 	('{"meterName": "api_calls"}', '400 MISSING_VALUE', 'no value'),
 	('{"meterName": "api_calls", "value": "many"}', '400 INVALID_NUMBER', 'a value that is no number'),
+	('{"meterName": "twin1", "value": [1]}', '400 INVALID_NUMBER', 'a value that is no number, of a meter that reads none'),
 	('{"meterName": "api_calls", "value": -1}', '400 NEGATIVE_VALUE', 'a negative value'),
 	('{"meterName": "api_calls", "value": 1, "metadata": {"region": "mars"}}', '400 SCHEMA_VIOLATION', 'metadata that the meter''s schema refuses'),
 	('{"meterName": "api_calls", "value": 1, "timestamp": "2025-01-01T00:00:00Z"}', '400 TOO_OLD', 'too late'),
