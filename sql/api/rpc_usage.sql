@@ -19,7 +19,7 @@ CREATE FUNCTION meter_api.ingest(json)
 	RETURNS TABLE (ordinal int, id text, status text, code text, message text)
 	LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1000
 	AS 'MODULE_PATHNAME', 'meter_api_report';
-COMMENT ON FUNCTION meter_api.ingest(json) IS 'Ingests the body of the request: one event, or an array of events that have the same members. For other arrays send {"events": […]}. Result and errors: as meter_api.ingest(events). Source: standard (CloudEvents).';
+COMMENT ON FUNCTION meter_api.ingest(json) IS 'Ingests the body of the request: one event, an array of events, or {"events": …, "organization_id": …} with either. PostgREST takes an array only where its events have the same members, but for ?columns=event. Result and errors: as meter_api.ingest(events). Source: standard (CloudEvents).';
 
 CREATE FUNCTION meter_api.report_usage(report jsonb, idempotency_key text, organization_id uuid DEFAULT NULL) RETURNS jsonb
 	LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -29,7 +29,7 @@ COMMENT ON FUNCTION meter.in_claims(uuid) IS 'Whether the claims leave an organi
 CREATE FUNCTION meter.has_scope(scope text) RETURNS boolean
 	LANGUAGE c STABLE STRICT PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'meter_has_scope';
-COMMENT ON FUNCTION meter.has_scope(text) IS 'Whether the claims of the request hold a scope (scope or scp: a text of scopes with blanks between them, or an array); null where they are silent about scopes. Source: standard.';
+COMMENT ON FUNCTION meter.has_scope(text) IS 'Whether the claims of the request hold a scope (scope, scp or scopes: a text of scopes with blanks between them, or an array); null where they are silent about scopes. Source: standard.';
 
 -- Tables of tenants are found by their column, so none is forgotten.  Partitions
 -- are not granted to anybody; should they be, the policy of the whole would not

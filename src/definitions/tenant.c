@@ -113,11 +113,11 @@ add_scopes(ClaimsCache *cache, const MeterJson *doc, int node)
 	}
 }
 
-/* Read the claim of scopes: scope or scp, a text or an array of texts. */
+/* Read the claim of scopes: scope, scp or scopes, a text or an array of texts. */
 static void
 read_scopes(ClaimsCache *cache, const MeterJson *doc)
 {
-	static const char *const names[] = {"scope", "scp"};
+	static const char *const names[] = {"scope", "scp", "scopes"};
 
 	for (int i = 0; i < lengthof(names); i++)
 	{

@@ -29,8 +29,10 @@
 #include "utils/memutils.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
+#include "utils/uuid.h"
 
 #include "surface/http.h"
+#include "values/json.h"
 
 #define ORGANIZATION "organization_id"
 
@@ -50,6 +52,7 @@ typedef struct ApiCall
 	int			sources[FUNC_MAX_ARGS]; /* which argument; -1: the organization */
 	int			organization;	/* which argument names it; -1: none */
 	bool		for_organization;	/* the target takes one */
+	bool		body;			/* the only argument is the body of a request */
 } ApiCall;
 
 static Arguments
@@ -87,6 +90,7 @@ map_arguments(ApiCall *call, const Arguments *given, const Arguments *wanted)
 
 	call->organization = find_argument(given, ORGANIZATION);
 	call->for_organization = false;
+	call->body = given->n == 1 && given->names[0][0] == '\0';
 	call->nargs = wanted->n;
 	for (int i = 0; i < wanted->n; i++)
 	{
@@ -98,7 +102,7 @@ map_arguments(ApiCall *call, const Arguments *given, const Arguments *wanted)
 			call->sources[i] = -1;
 			continue;
 		}
-		if (source < 0 && given->n == 1 && given->names[0][0] == '\0')
+		if (source < 0 && call->body)
 			source = 0;
 		if (source < 0 || given->types[source] != wanted->types[i])
 			return false;
@@ -107,6 +111,15 @@ map_arguments(ApiCall *call, const Arguments *given, const Arguments *wanted)
 	}
 	return used + (call->organization >= 0 ? 1 : 0) == given->n &&
 		(call->organization < 0 || (call->for_organization && given->types[call->organization] == UUIDOID));
+}
+
+/* The first byte from pos on that is no white space of JSON's. */
+static size_t
+after_blanks(const char *json, size_t len, size_t pos)
+{
+	while (pos < len && strchr(" \t\n\r", json[pos]) != NULL)
+		pos++;
+	return pos;
 }
 
 /* Find the namesake in the schema meter, and how its arguments are made. */
@@ -163,6 +176,45 @@ prepare_call(FmgrInfo *flinfo)
 	return call;
 }
 
+/*
+ * A body that has no name is what a request sent, unread by PostgREST.  Where its
+ * members are those of the other form, {"events": ..., "organization_id": ...},
+ * it means the same as there: no event is without a type.  Result: the events,
+ * or null where the body is something else; *organization is set where it is named.
+ */
+static text *
+named_events(const text *body, pg_uuid_t **organization)
+{
+	const char *json = VARDATA_ANY(body);
+	size_t		len = VARSIZE_ANY_EXHDR(body);
+	size_t		pos = after_blanks(json, len, 0);
+	text	   *events = NULL;
+
+	if (pos >= len || json[pos] != '{')
+		return NULL;
+	for (pos = after_blanks(json, len, pos + 1); pos < len && json[pos] == '"'; pos = after_blanks(json, len, pos + 1))
+	{
+		size_t		key_end = meter_json_skip(json, len, pos);
+		size_t		value = after_blanks(json, len, after_blanks(json, len, key_end) + 1);
+		size_t		end = meter_json_skip(json, len, value);
+		char	   *key = pnstrdup(json + pos, key_end - pos);
+
+		if (strcmp(key, "\"events\"") == 0)
+			events = cstring_to_text_with_len(json + value, end - value);
+		else if (strcmp(key, "\"" ORGANIZATION "\"") != 0)
+			return NULL;
+		else if (json[value] != 'n')
+		{
+			bool		quoted = json[value] == '"';
+			char	   *id = pnstrdup(json + value + quoted, end - value - 2 * quoted);
+
+			*organization = DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(id)));
+		}
+		pos = after_blanks(json, len, end);
+	}
+	return events;
+}
+
 /* Call the namesake. */
 static Datum
 call_target(FunctionCallInfo fcinfo, const char *scope)
@@ -170,6 +222,8 @@ call_target(FunctionCallInfo fcinfo, const char *scope)
 	ApiCall    *call = fcinfo->flinfo->fn_extra ? fcinfo->flinfo->fn_extra : prepare_call(fcinfo->flinfo);
 	const pg_uuid_t *wanted = NULL;
 	pg_uuid_t	organization;
+	pg_uuid_t  *named = NULL;
+	text	   *events = NULL;
 	Datum		result;
 
 	LOCAL_FCINFO(inner, FUNC_MAX_ARGS);
@@ -179,6 +233,8 @@ call_target(FunctionCallInfo fcinfo, const char *scope)
 		PreventCommandIfReadOnly(get_func_name(fcinfo->flinfo->fn_oid));
 	if (call->organization >= 0 && !PG_ARGISNULL(call->organization))
 		wanted = PG_GETARG_UUID_P(call->organization);
+	if (call->body && !PG_ARGISNULL(0) && (events = named_events(PG_GETARG_TEXT_PP(0), &named)) != NULL)
+		wanted = named;
 	if (call->for_organization)
 		meter_http_organization(wanted, scope, false, &organization);
 	else
@@ -188,7 +244,11 @@ call_target(FunctionCallInfo fcinfo, const char *scope)
 	for (int i = 0; i < call->nargs; i++)
 	{
 		if (call->sources[i] >= 0)
+		{
 			inner->args[i] = fcinfo->args[call->sources[i]];
+			if (events != NULL)
+				inner->args[i].value = PointerGetDatum(events);
+		}
 		else
 		{
 			inner->args[i].value = UUIDPGetDatum(&organization);

@@ -184,6 +184,14 @@ foreach ([ GET => '/api/v1/meters' ], [ GET => '/api/v1/meters/1/readings' ], [ 
 		{ success => JSON::PP::false(), message => 'a valid bearer token is required', data => undef, count => undef, error => 'UNAUTHORIZED' }, 'Bearer' ],
 		"@$_ without a token: 401 in the envelope of seed 001");
 }
+# What PostgREST refuses before a function runs, in the same envelope.
+foreach ([ 'a body that is no JSON', 400, '22P02', $token ], [ 'a role that may not', 403, '42501', $gateway->token(role => 'meter_reader', organization_id => $org) ])
+{
+	my ($what, $status, $code, $as) = @$_;
+	my $r = $gateway->request('POST', '/api/v1/meters', token => $as, body => $status == 400 ? '{bad' : {});
+	is_deeply([ $r->{status}, @{ $r->{json} }{qw(success data count error code)} ], [ $status, JSON::PP::false(), undef, undef, $code, undef ],
+		"$what: $status in the envelope of seed 001");
+}
 my %wrong = (
 	'signed by others' => $token . 'x',
 	'none' => 'a.b',
@@ -209,6 +217,10 @@ is_deeply($gateway->request('GET', '/customers?select=id', token => $token)->{js
 my $event = { id => 'e', source => 's', type => 'api.call', subject => 'ada', data => { value => 1 } };
 is($gateway->request('POST', '/rpc/ingest', token => $token, body => { events => [$event] })->{json}[0]{status}, 'accepted', 'POST /rpc/ingest, named');
 is($gateway->request('POST', '/rpc/ingest', token => $token, body => $event)->{json}[0]{status}, 'duplicate', 'and one event as the body');
+is_deeply([ map { $_->{status} } @{ $gateway->request('POST', '/rpc/ingest', token => $token, body => [ $event, { type => 'api.call' }, 7 ])->{json} } ],
+	[qw(duplicate rejected rejected)], 'an array whose elements differ');
+is($gateway->request('POST', '/rest/rpc/ingest?select=status', token => $token, body => [])->{body}, '[]', 'an empty one');
+is($gateway->request('POST', '/rpc/ingest?columns=events', token => $token, body => { events => [$event] })->{json}[0]{status}, 'duplicate', 'columns that the request names itself');
 my %whole = (token => $token, headers => { Prefer => 'return=representation' });
 is($gateway->request('POST', '/customers', %whole, body => { id => 'bob', name => 'Bob' })->{json}[0]{id}, 'bob', 'POST /customers');
 is($gateway->request('PATCH', '/customers?id=eq.bob', %whole, body => { name => 'Robert' })->{json}[0]{name}, 'Robert', 'PATCH /customers');

@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(), meter.setup_roles(); END $$;
-SELECT plan(62);
+SELECT plan(64);
 
 DO $$ BEGIN
 	PERFORM meter.create_organization('a', '00000000-0000-4000-8000-00000000000a'), meter.create_organization('b', '00000000-0000-4000-8000-00000000000b');
@@ -79,7 +79,7 @@ SELECT set_config(name, 'off', true) AS forced FROM pg_settings WHERE name IN ('
 
 -- Scopes
 SELECT is(s.claims::text || ' ' || coalesce((SELECT set_config('request.jwt.claims', s.claims, true) = s.claims AND meter.has_scope('read'))::text, 'silent'), s.claims || ' ' || s.expected, s.claims)
-FROM (VALUES ('{"scope": "write read"}', 'true'), ('{"scp": ["read"]}', 'true'), ('{"scope": "readonly"}', 'false'), ('{"scope": 5}', 'false'), ('{}', 'silent')) AS s (claims, expected);
+FROM (VALUES ('{"scope": "write read"}', 'true'), ('{"scp": ["read"]}', 'true'), ('{"scopes": ["write", "read"]}', 'true'), ('{"scopes": "write"}', 'false'), ('{"scope": "readonly"}', 'false'), ('{"scope": 5}', 'false'), ('{}', 'silent')) AS s (claims, expected);
 SELECT set_config('request.jwt.claims', '', true) AS none \gset
 
 -- Ten thousand different ones, long and refused ones among them, leave one behind.

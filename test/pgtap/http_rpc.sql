@@ -5,7 +5,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS meter;
 DO $$ BEGIN PERFORM meter.create_store(); END $$;
 \ir ../lib/http.sql
-SELECT plan(165);
+SELECT plan(171);
 
 DO $$
 DECLARE
@@ -100,6 +100,12 @@ SELECT is(ingested('[{"id": "2", "source": "s", "type": "call", "subject": "bob"
 	'200 1:2:accepted 2:rejected:MISSING_TYPE 3:1:duplicate 4:1:conflict:KEY_CONFLICT 5:rejected:INVALID_TYPE', 'an array: each by itself');
 SELECT is(used(), 0.3, '0.1 and 0.2 are 0.3');
 SELECT is(ingested('[]'), '200 -', 'no events');
+SELECT is(ingested(' {"events" : [{"id": "1", "source": "s", "type": "call", "subject": "ada", "data": {"n": 0.1, "model": "m"}}, 7] } '), '200 1:1:duplicate 2:rejected:INVALID_TYPE', 'a body that names its arguments');
+SELECT is(ingested('{"organization_id": "a00c0000-0000-0000-0000-000000000001", "events": {"id": "1", "source": "s", "type": "call", "subject": "ada", "data": {"n": 0.1, "model": "m"}}}'), '200 1:1:duplicate', 'the organization, too');
+SELECT is(ingested('{"events": [], "organization_id": null}'), '200 -', 'or leaves it to the claims');
+SELECT is((r).status || ' ' || ((r).body ->> 'code'), '403 FOREIGN_ORGANIZATION', 'another''s organization in a body') FROM asked($$SELECT jsonb_agg(to_jsonb(i)) FROM meter_api.ingest('{"events": [], "organization_id": "a00c0000-0000-0000-0000-000000000002"}'::json) AS i$$) AS r;
+SELECT is((r).status, 400, 'what is no organization') FROM asked($$SELECT jsonb_agg(to_jsonb(i)) FROM meter_api.ingest('{"events": [], "organization_id": [7]}'::json) AS i$$) AS r;
+SELECT is(ingested('{"events": [{"id": "1"}], "id": "1", "source": "s", "type": "call", "subject": "ada", "data": {"n": 0.1, "model": "m"}}'), '200 1:1:duplicate', 'an event may have a member called events');
 SELECT is(ingested('{"id": "4", "source": "s", "type": "call", "data": {"n": "\u0000"}}'), '200 1:rejected:INVALID_UNICODE', 'what no jsonb can hold is a bad event');
 SELECT is((r).body #>> '{0,status}', 'accepted', 'by name, for one''s own organization') FROM asked($$SELECT jsonb_agg(to_jsonb(i)) FROM meter_api.ingest(
 	events => '[{"id": "5", "source": "s", "type": "call", "data": {"n": 12345678901234567890123456789.000000000000000000000000000001}}]', organization_id => 'a00c0000-0000-0000-0000-000000000001') AS i$$) AS r;
