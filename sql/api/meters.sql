@@ -208,7 +208,7 @@ BEGIN
 	RETURN jsonb_build_object('data', coalesce((
 		SELECT jsonb_agg(jsonb_build_object(
 			'id', v.id, 'version', v.version, 'status', v.status, 'effective_from', v.effective_from,
-			'effective_to', v.effective_to, 'published_at', v.published_at, 'created_at', v.created_at,
+			'effective_to', nullif(v.effective_to, 'infinity'), 'published_at', v.published_at, 'created_at', v.created_at,
 			'created_by', v.created_by, 'archived_reason', v.archived_reason, 'usage_count', v.usage_count) ORDER BY v.version DESC)
 		FROM meter.meter_versions AS v
 		WHERE v.organization_id = organization AND v.meter_id = head.id AND (wanted IS NULL OR v.status = ANY (wanted))), '[]'));
@@ -221,7 +221,7 @@ CREATE FUNCTION meter_api.list_meter_versions() RETURNS jsonb
 BEGIN ATOMIC
 	SELECT meter.http_answer('http_list_meter_versions');
 END;
-COMMENT ON FUNCTION meter_api.list_meter_versions() IS 'GET /meters/{id}/versions?status=a&status=b: the versions of a meter, the last one first. status: draft, scheduled, active, superseded or archived; several are any of them, none is all. Result: 200 {"data": [version]}; effective_from and effective_to are null for what never was in force, -infinity and infinity where nothing bounds them. Errors: 400, 401, 403, 404. Source: seed 000 (GET /meters/{id}/versions).';
+COMMENT ON FUNCTION meter_api.list_meter_versions() IS 'GET /meters/{id}/versions?status=a&status=b: the versions of a meter, the last one first. status: draft, scheduled, active, superseded or archived; several are any of them, none is all. Result: 200 {"data": [version]}; effective_from and effective_to are null for what never was in force; otherwise effective_from is -infinity where there is no beginning, effective_to null where there is no end. Errors: 400, 401, 403, 404. Source: seed 000 (GET /meters/{id}/versions).';
 
 CREATE FUNCTION meter.http_get_meter_version(body jsonb) RETURNS jsonb
 	LANGUAGE plpgsql STABLE
@@ -240,7 +240,7 @@ BEGIN
 	SELECT jsonb_build_object(
 			'id', v.id, 'organization_id', v.organization_id, 'workspace_id', v.workspace_id, 'meter_id', v.meter_id,
 			'version', v.version, 'function', v.function, 'value_field', v.value_field, 'filter_tree', v.filter_tree,
-			'window', v."window", 'effective_from', v.effective_from, 'effective_to', v.effective_to, 'created_at', v.created_at)
+			'window', v."window", 'effective_from', v.effective_from, 'effective_to', nullif(v.effective_to, 'infinity'), 'created_at', v.created_at)
 		INTO result
 		FROM meter.meter_versions AS v
 		WHERE v.organization_id = organization AND v.meter_id = head.id AND v.version::text = ltrim(wanted, '0');

@@ -101,13 +101,20 @@ DECLARE
 	profile jsonb;
 	profiles jsonb := '[]';
 	default_profile jsonb;
+	recurring_profile jsonb;
 BEGIN
 	FOR profile IN SELECT p FROM jsonb_array_elements(coalesce(nullif(definition -> 'profiles', 'null'), '[]')) AS p LOOP
 		profiles := profiles || meter.http_profile(profile, own_window);
-		IF default_profile IS NULL AND profile -> 'recurring' = 'false' AND meter.http_is_own(profile, definition) THEN
-			default_profile := profiles -> -1;
+		IF NOT meter.http_is_own(profile, definition) THEN
+			CONTINUE;
+		ELSIF profile -> 'recurring' = 'false' THEN
+			default_profile := coalesce(default_profile, profiles -> -1);
+		ELSE
+			recurring_profile := coalesce(recurring_profile, profiles -> -1);
 		END IF;
 	END LOOP;
+	-- usage without a profile is by window; whoever made the meter by a recurring one means that
+	default_profile := coalesce(default_profile, recurring_profile);
 	IF default_profile IS NULL THEN
 		default_profile := meter.http_profile(jsonb_build_object('id', head.id, 'name', definition -> 'name', 'code', NULL, 'recurring', false,
 			'aggregation_property', coalesce(nullif(definition -> 'value_field', 'null'), definition -> 'unique_by_field'),

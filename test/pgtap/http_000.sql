@@ -133,7 +133,7 @@ SELECT is(format('%s %s', status, body #>> '{data,key}'), '200 ' || key, format(
 	FROM (VALUES ('draft'), ('later'), ('over')) AS k (key), LATERAL http('GET', '/meters/' || key, 'get_meter', claims => us());
 SELECT is((body #> '{data,0}') - '{id,created_at,created_by,usage_count,version,archived_reason,published_at}'::text[],
 	jsonb_build_object('status', state, 'effective_from', effective_from, 'effective_to', effective_to), format('its version is %s', state))
-	FROM (VALUES ('draft', 'draft', NULL, NULL), ('later', 'scheduled', '2126-01-01T00:00:00Z'::timestamptz, 'infinity'::timestamptz)) AS k (key, state, effective_from, effective_to),
+	FROM (VALUES ('draft', 'draft', NULL, NULL), ('later', 'scheduled', '2126-01-01T00:00:00Z'::timestamptz, NULL)) AS k (key, state, effective_from, effective_to),
 	LATERAL http('GET', '/meters/' || key || '/versions', 'list_meter_versions', claims => us());
 SELECT is(status, 409, 'one that has ended is not changed') FROM http('PATCH', '/meters/over', 'update_meter', '{"name": "x"}', us());
 
@@ -167,7 +167,7 @@ SELECT is(string_agg(DISTINCT keys(v), ''), 'archived_reason created_at created_
 	'with the fields of the seed') FROM versions, jsonb_array_elements(body -> 'data') AS v;
 SELECT is(jsonb_path_query_array(body, '$.data[*].version'), '[5, 4, 3, 2, 1]', 'the last one first') FROM versions;
 SELECT is(jsonb_path_query_array(body, '$.data[*].usage_count'), '[0, 0, 0, 0, 1]', 'with how many are pinned to each') FROM versions;
-SELECT is(body #> '{data,4,effective_from}', '"-infinity"', 'what nothing bounds is bound by infinity') FROM versions;
+SELECT is(body #> '{data,4,effective_from}', '"-infinity"', 'what has no beginning') FROM versions;
 SELECT is(body #> '{data,4,effective_to}', body #> '{data,3,effective_from}', 'each ends where the next one begins') FROM versions;
 SELECT is(body #>> '{data,4,created_by}', 'ann', 'and says who wrote it') FROM versions;
 SELECT is(format('%s %s', status, jsonb_path_query_array(body, '$.data[*].version')), '200 ' || found, format('versions of "%s"', query))
