@@ -195,7 +195,7 @@ CREATE VIEW routine AS
 
 -- A call with b's organization; the other arguments are null, or what their type has.
 CREATE FUNCTION call(routine, nulls boolean) RETURNS text LANGUAGE sql STABLE AS $$
-	SELECT format('%s %s.%I(%s)', CASE WHEN $1.prokind = 'p' THEN 'CALL' ELSE 'SELECT count(*) FROM' END, $1.nspname, $1.proname,
+	SELECT format(CASE WHEN $1.prokind = 'p' THEN 'CALL %s.%I(%s)' ELSE 'SELECT count(*) FILTER (WHERE NOT told IS NULL) FROM %s.%I(%s) AS told' END, $1.nspname, $1.proname,
 		(SELECT string_agg(format('%s::%s', CASE
 				WHEN a.type = 'uuid'::regtype AND coalesce(a.name, '') = 'organization_id' THEN quote_literal('00000000-0000-4000-8000-00000000000b')
 				WHEN nulls AND NOT $1.proisstrict THEN 'NULL'
