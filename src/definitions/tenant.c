@@ -21,12 +21,15 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
 #include "values/json.h"
 #include "values/uuid.h"
+
+#define CLAIMS_SETTING "request.jwt.claims"
 
 /* Longer claims are none of an issuer's: they come in a header.  Policies compare
  * them with those that were read last, row by row. */
@@ -133,12 +136,38 @@ read_scopes(ClaimsCache *cache, const MeterJson *doc)
 	}
 }
 
+/*
+ * The setting as it is now; NULL where there is none.  Policies ask for it twice
+ * in each rescan of an index.  Up to 15 the server finds a setting by comparing
+ * names; where it was last it mostly still is.
+ */
+static const char *
+claims_setting(void)
+{
+#if PG_VERSION_NUM < 160000
+	static int	place = 0;
+	struct config_generic **settings = get_guc_variables();
+	int			n = GetNumConfigOptions();
+	const char *text;
+
+	if (place < n && settings[place]->vartype == PGC_STRING && strcmp(settings[place]->name, CLAIMS_SETTING) == 0)
+		return *((struct config_string *) settings[place])->variable;
+	text = GetConfigOption(CLAIMS_SETTING, true, false);
+	if (text)
+		for (place = 0; place < n && strcmp(settings[place]->name, CLAIMS_SETTING) != 0;)
+			place++;
+	return text;
+#else
+	return GetConfigOption(CLAIMS_SETTING, true, false);
+#endif
+}
+
 /* The claims as they are now; NULL where there are none. */
 static const ClaimsCache *
 current_claims(void)
 {
 	static const ClaimsCache too_long = {.state = METER_CLAIMS_MALFORMED};
-	const char *text = GetConfigOption("request.jwt.claims", true, false);
+	const char *text = claims_setting();
 	MemoryContext context;
 	MemoryContext old;
 	ClaimsCache found = {.state = METER_CLAIMS_MALFORMED};
@@ -148,10 +177,10 @@ current_claims(void)
 	/* a setting that was local to a transaction is empty behind it */
 	if (text == NULL || text[0] == '\0')
 		return NULL;
-	if (strnlen(text, CLAIMS_MAX + 1) > CLAIMS_MAX)
-		return &too_long;
 	if (claims_cache.context && strcmp(claims_cache.text, text) == 0)
 		return &claims_cache;
+	if (strnlen(text, CLAIMS_MAX + 1) > CLAIMS_MAX)
+		return &too_long;
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "meter claims", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
