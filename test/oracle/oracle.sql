@@ -624,6 +624,9 @@ BEGIN
 			v := jsonb_build_object(step, v);
 		END LOOP;
 		data := data || v;
+	/* Silent: what becomes of a value that nobody reads; taken: it has to be one */
+	ELSIF oracle.number(v) IS NULL THEN
+		RETURN 'rejected';
 	END IF;
 	/* Silent: who is meant where the metadata name an account too; taken: that one */
 	IF m.definition -> 'account_mapping' ->> 'event_property' IS NOT NULL THEN
