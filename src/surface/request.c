@@ -25,16 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-
-/* The value of a hexadecimal digit, or -1. */
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "values/text.h"
 
 PG_FUNCTION_INFO_V1(meter_http_decode);
 
@@ -50,9 +41,9 @@ meter_http_decode(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < len; i++)
 	{
-		if (in[i] == '%' && i + 2 < len && hex_digit(in[i + 1]) >= 0 && hex_digit(in[i + 2]) >= 0)
+		if (in[i] == '%' && i + 2 < len && meter_hex_digit(in[i + 1]) >= 0 && meter_hex_digit(in[i + 2]) >= 0)
 		{
-			*out++ = hex_digit(in[i + 1]) << 4 | hex_digit(in[i + 2]);
+			*out++ = meter_hex_digit(in[i + 1]) << 4 | meter_hex_digit(in[i + 2]);
 			i += 2;
 		}
 		else

@@ -10,6 +10,8 @@
 
 #include "mb/pg_wchar.h"
 
+#include "values/json.h"
+
 /* How much of an unexpected token is shown. */
 #define SHOWN_BYTES 40
 
@@ -87,23 +89,7 @@ scan_number(MeterLexer *lexer, MeterToken *token)
 static int
 scan_hex(const char *p, const char *end)
 {
-	int			value = 0;
-
-	if (end - p < 4)
-		return -1;
-	for (int i = 0; i < 4; i++)
-	{
-		int			c = (unsigned char) p[i];
-
-		if (c >= '0' && c <= '9')
-			c -= '0';
-		else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-			c = (c | 0x20) - 'a' + 10;
-		else
-			return -1;
-		value = value * 16 + c;
-	}
-	return value;
+	return end - p < 4 ? -1 : meter_json_hex(p);
 }
 
 /* The code point of a \u escape, or a pair of them; p is behind the u. */

@@ -12,6 +12,8 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "values/text.h"
+
 /* What numeric can hold; jsonb refuses more. */
 #define MAX_INTEGER_DIGITS 131072
 #define MAX_FRACTION_DIGITS 16383
@@ -93,17 +95,11 @@ meter_json_hex(const char *p)
 
 	for (int i = 0; i < 4; i++)
 	{
-		int			c = (unsigned char) p[i];
+		int			digit = meter_hex_digit(p[i]);
 
-		if (c >= '0' && c <= '9')
-			c -= '0';
-		else if (c >= 'a' && c <= 'f')
-			c -= 'a' - 10;
-		else if (c >= 'A' && c <= 'F')
-			c -= 'A' - 10;
-		else
+		if (digit < 0)
 			return -1;
-		value = value * 16 + c;
+		value = value * 16 + digit;
 	}
 	return value;
 }

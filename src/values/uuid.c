@@ -10,15 +10,7 @@
 
 #include "fmgr.h"
 
-/* The value of a hexadecimal digit, or -1. */
-static int
-digit_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "values/text.h"
 
 bool
 meter_uuid_parse(const char *text, int len, pg_uuid_t *uuid)
@@ -30,7 +22,7 @@ meter_uuid_parse(const char *text, int len, pg_uuid_t *uuid)
 		return false;
 	for (int i = 0; i < len; i++)
 	{
-		int			value = digit_value(text[i]);
+		int			value = meter_hex_digit(text[i]);
 
 		if (i == 8 || i == 13 || i == 18 || i == 23)
 		{
