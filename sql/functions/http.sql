@@ -179,11 +179,14 @@ BEGIN
 	IF meter.tenant_min() IS NOT NULL OR meter.http_header('X-Original-URI') ~ '^/api/v1/meters([/?]|$)' THEN
 		RETURN;
 	END IF;
-	-- nobody's organization: the error tells what is wrong with the claims
-	PERFORM meter.require_tenant('00000000-0000-0000-0000-000000000000');
-EXCEPTION WHEN insufficient_privilege THEN
-	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-	PERFORM meter.http_raise(state, message, detail, hint);
+	-- a block of its own: one that catches costs a subtransaction, which only a refusal pays
+	BEGIN
+		-- nobody's organization: the error tells what is wrong with the claims
+		PERFORM meter.require_tenant('00000000-0000-0000-0000-000000000000');
+	EXCEPTION WHEN insufficient_privilege THEN
+		GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+		PERFORM meter.http_raise(state, message, detail, hint);
+	END;
 END
 $function$;
 COMMENT ON FUNCTION meter.http_check() IS 'For PostgREST''s db-pre-request: answers 401 to a request whose role is not trusted and whose claims name no organization, or are malformed; but for /api/v1/meters, whose functions answer that themselves. Errors: PGRST. Source: standard.';
