@@ -114,7 +114,6 @@ http_status(int sqlstate, const char *code)
 		case ERRCODE_FOREIGN_KEY_VIOLATION:
 		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
 		case ERRCODE_OBJECT_IN_USE:
-		case ERRCODE_AMBIGUOUS_ALIAS:
 		case ERRCODE_AMBIGUOUS_FUNCTION:
 			return 409;
 		case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
@@ -190,7 +189,6 @@ http_code(int sqlstate, const char *detail)
 			return "CONFLICT";
 		case ERRCODE_OBJECT_IN_USE:
 			return "IN_USE";
-		case ERRCODE_AMBIGUOUS_ALIAS:
 		case ERRCODE_AMBIGUOUS_FUNCTION:
 			return "AMBIGUOUS";
 		case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
